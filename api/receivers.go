@@ -1,0 +1,106 @@
+package api
+
+import "slices"
+
+// Receivers says who a message is for. The zero value is All. A Receivers is a value and can be kept and shared.
+type Receivers struct {
+	kind  receiverKind
+	names []string
+	where func(*Info) bool
+}
+
+type receiverKind uint8
+
+const (
+	toAll receiverKind = iota
+	toNamed
+	toExcept
+	toWhere
+	toAny
+)
+
+var (
+	// All is every other peer that binds the other side of the API; never oneself. That nobody is there is no error
+	// for Send.
+	All = Receivers{kind: toAll}
+	// Any is one peer that binds the other side: the one with the fewest calls in flight from here.
+	Any = Receivers{kind: toAny}
+)
+
+// Peer is what names a receiver: a name, a peer id, or a peer's Info.
+type Peer interface{ ~string | *Info }
+
+// To is exactly the named peers. A name that nobody bears, that two peers bear, or that is one's own is an error of
+// that receiver. Naming one twice sends once.
+func To[P Peer](first P, rest ...P) Receivers {
+	return Receivers{kind: toNamed, names: namesOf(append([]P{first}, rest...))}
+}
+
+// Except is everybody that All is, less the named peers.
+func Except[P Peer](first P, rest ...P) Receivers {
+	return Receivers{kind: toExcept, names: namesOf(append([]P{first}, rest...))}
+}
+
+// Where is everybody that All is and f holds for. f is called while the message is being sent and must not block.
+func Where(f func(*Info) bool) Receivers { return Receivers{kind: toWhere, where: f} }
+
+// namesOf takes the id of an Info rather than its name, so that it stays the same peer when names clash.
+func namesOf[P Peer](ps []P) []string {
+	names := make([]string, 0, len(ps))
+	for _, p := range ps {
+		var n string
+		switch v := any(p).(type) {
+		case *Info:
+			if n = v.ID; n == "" {
+				n = v.Name
+			}
+		case string:
+			n = v
+		default:
+			n = stringOf(v)
+		}
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// Named returns the names and ids that To or Except was given; ok is false for All, Any and Where.
+func (r Receivers) Named() (names []string, ok bool) {
+	return r.names, r.kind == toNamed || r.kind == toExcept
+}
+
+// IsAny reports whether r is Any.
+func (r Receivers) IsAny() bool { return r.kind == toAny }
+
+// IsTo reports whether r was made by To.
+func (r Receivers) IsTo() bool { return r.kind == toNamed }
+
+// Matches reports whether a peer is among the receivers, as far as the peer alone decides it: Any matches every peer.
+func (r Receivers) Matches(p *Info) bool {
+	switch r.kind {
+	case toNamed:
+		return slices.Contains(r.names, p.Name) || p.ID != "" && slices.Contains(r.names, p.ID)
+	case toExcept:
+		return !slices.Contains(r.names, p.Name) && (p.ID == "" || !slices.Contains(r.names, p.ID))
+	case toWhere:
+		return r.where(p)
+	}
+	return true
+}
+
+// String shows r as the sniffer does: "*" for All, the names for To.
+func (r Receivers) String() string {
+	switch r.kind {
+	case toNamed:
+		return join(r.names)
+	case toExcept:
+		return "all but " + join(r.names)
+	case toWhere:
+		return "some"
+	case toAny:
+		return "any"
+	}
+	return "*"
+}
