@@ -6,10 +6,5 @@ func SetRandom(h *HMAC, fill func([]byte)) { h.random = fill }
 // MACKey returns the derived key that signs, for vectors.
 func MACKey(k *Key) Secret { return k.mac }
 
-// Rendering exposes the rendering that handshakes will use, for vectors.
-func Rendering(domain string, fields []Field) string {
-	return string(appendRendering(nil, domain, fields))
-}
-
 // SetNonceBounds makes h's memory against replays small.
 func SetNonceBounds(h *HMAC, all, each int) { h.nonces.max, h.nonces.each = all, each }

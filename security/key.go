@@ -115,7 +115,7 @@ func (k *Key) Export() string { return hex.EncodeToString(k.root.view()) }
 // NoisePSK returns the pre-shared key of the session handshake, protocol sections 3.1 and 4.
 func (k *Key) NoisePSK() Secret { return k.psk }
 
-// MDNSKey returns the key of the announcements' tag m, protocol sections 3.1 and 7. See MDNSTag.
+// MDNSKey returns the key of the announcements' proof m, protocol sections 3.1 and 7.
 func (k *Key) MDNSKey() Secret { return k.mdns }
 
 // Equal reports in constant time whether both are the same key.
