@@ -58,7 +58,7 @@
 //
 // A secinfo has at most 12 fields of 128 characters. At most 1,048,576 messages are remembered against replay, 262,144
 // of one sender, each for two to four minutes; beyond that messages are refused as busy rather than forgotten. This
-// takes 36 bytes a message, at worst some 60 MB when everything is full. A key file has at most 64 KiB.
+// takes 36 to 72 bytes a message, 72 MiB when everything is full. A key file has at most 64 KiB.
 //
 // # Secrets
 //

@@ -1,10 +1,42 @@
 package security
 
+import "time"
+
 // SetRandom makes h take its nonces from fill, for vectors.
 func SetRandom(h *HMAC, fill func([]byte)) { h.random = fill }
 
 // MACKey returns the derived key that signs, for vectors.
 func MACKey(k *Key) Secret { return k.mac }
 
+// PassphraseSalt returns the salt of a mesh's passphrase, for vectors.
+func PassphraseSalt(mesh string) [16]byte { return passphraseSalt(mesh) }
+
+// Proquint encodes one word of a passphrase.
+func Proquint(n uint16) string { return string(appendProquint(nil, n)) }
+
 // SetNonceBounds makes h's memory against replays small.
 func SetNonceBounds(h *HMAC, all, each int) { h.nonces.max, h.nonces.each = all, each }
+
+// Nonces is the memory against replays by itself.
+type Nonces struct{ c nonceCache }
+
+// Add remembers a nonce.
+func (n *Nonces) Add(now time.Time, kid, user string, nonce []byte) (seen bool, retry time.Duration) {
+	return n.c.add(now, kid, user, nonce)
+}
+
+// Len returns how many are remembered.
+func (n *Nonces) Len() int { return n.c.len() }
+
+// MaxInterned bounds an interner.
+const MaxInterned = maxInterned
+
+// Intern fills an interner with names and returns how many it kept.
+func Intern(names [][]byte) (kept int, ok bool) {
+	var n interner
+	ok = true
+	for _, b := range names {
+		ok = ok && n.intern(b) == string(b)
+	}
+	return len(n.names), ok
+}
