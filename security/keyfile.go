@@ -147,7 +147,7 @@ func parseEntry(line []byte, n int) (Entry, error) {
 	}
 	c, err := e.check()
 	if err != nil { // check quotes names, which may be a key in the wrong place
-		return fail("users, role or times are no good: names are of a-z 0-9 _ -, each listed once; nbf comes before exp", ErrEntry)
+		return fail("users, role or times are no good: names are of a-z 0-9 _ -, each listed once; nbf comes before exp, both from 1970 on", ErrEntry)
 	}
 	return *c, nil
 }

@@ -61,6 +61,11 @@ func (e Entry) check() (*Entry, error) {
 	if !e.NotBefore.IsZero() && !e.NotAfter.IsZero() && !e.NotBefore.Before(e.NotAfter) {
 		return nil, fmt.Errorf("%w: kid %s: it ends before it begins", ErrEntry, e.Key.kid)
 	}
+	for _, t := range []time.Time{e.NotBefore, e.NotAfter} {
+		if y := t.UTC().Year(); !t.IsZero() && (y < 1970 || y > 9999) { // what a key file can hold
+			return nil, fmt.Errorf("%w: kid %s: a time outside 1970 to 9999", ErrEntry, e.Key.kid)
+		}
+	}
 	e.Users = slices.Clone(e.Users)
 	return &e, nil
 }

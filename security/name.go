@@ -6,7 +6,7 @@ import "fmt"
 const MaxName = 53
 
 // ValidName reports whether name is a peer's name: [a-z0-9][a-z0-9_-]{0,52}, protocol section 3. Such a name fits,
-// with a short id, into a DNS label and is a file's name everywhere.
+// with a short id, into a DNS label, and needs no quoting in file names, JSON or a shell.
 func ValidName[T ~string | ~[]byte](name T) bool {
 	if len(name) == 0 || len(name) > MaxName {
 		return false
