@@ -153,9 +153,14 @@ func TestNonceBounds(t *testing.T) {
 		t.Errorf("full: %+v", r)
 	}
 	clock.now = t0.Add(121 * time.Second) // they are the old generation now
-	if got := send("alice"); got != "full" {
+	if got := send("frank"); got != "full" {
 		t.Errorf("after one generation: %s", got)
 	}
+	security.SetNonceBounds(h, 100, 3)
+	if got := send("alice"); got != "full" {
+		t.Errorf("alice after one generation: %s", got)
+	}
+	security.SetNonceBounds(h, 5, 3)
 	clock.now = t0.Add(241 * time.Second)
 	if got := send("alice"); got != "accepted" {
 		t.Errorf("after two generations: %s", got)

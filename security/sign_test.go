@@ -246,6 +246,21 @@ func TestLinkSignsBack(t *testing.T) {
 		t.Errorf("kid %q for a broadcast to a device", got)
 	}
 
+	// While the mesh's key is rotated, each signs with the one marked here, whatever the other end still signs with:
+	// else both would wait for each other.
+	next := mustParse(t, wildHex)
+	rotating := mustHMAC(t, security.HMACConfig{Name: "bob", Now: func() time.Time { return t0 }, Keys: mustRing(t,
+		security.Entry{Key: mustParse(t, groupHex)}, security.Entry{Key: next, Send: true})})
+	link = rotating.Link(security.LinkConfig{Accept: security.AcceptHMAC})
+	if _, _, err := link.Open(group("alice").params(), []byte(callPayload), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"alice", "*"} {
+		if got := seal(to); got != next.ID() {
+			t.Errorf("to %s: kid %q during a rotation", to, got)
+		}
+	}
+
 	// A group key that only the other end still sends with is followed when nothing better is there.
 	ring := mustRing(t, security.Entry{Key: mustParse(t, groupHex)})
 	h = mustHMAC(t, security.HMACConfig{Name: "bob", Keys: ring, Now: func() time.Time { return t0 }})

@@ -208,7 +208,7 @@ func (h *HMAC) addressed(f *hs256, e *Entry, user string, what Kind, cb string) 
 	case what == Response, what == Mixed, !e.WildcardCalls:
 		return ReasonReceiver
 	}
-	if f.cb != nil && (cb == "" || string(f.cb) != cb) {
+	if f.cb != nil && string(f.cb) != cb {
 		return ReasonBinding
 	}
 	return ""
