@@ -60,6 +60,12 @@ func (r *runner) hearQuery(now time.Time, h heard) {
 
 // hearService deals with what a packet says about one instance.
 func (r *runner) hearService(now time.Time, h heard, s *service) {
+	if s.gone && r.records != nil && s.instance == r.records.instance {
+		// Somebody took leave in our name: an earlier run of ours, or a joker. Others believe it in a second, so we
+		// contradict before that.
+		h.link.announceSoon(now, defendGap)
+		return
+	}
 	if s.gone {
 		boot := ""
 		if s.hasTXT {

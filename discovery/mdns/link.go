@@ -43,6 +43,9 @@ type answer struct {
 // interface until at least one second has elapsed since the last time that record was multicast".
 const answerGap = time.Second
 
+// defendGap is the same when somebody disputes what we announced: the RFC allows 250 ms "to defend unique records".
+const defendGap = 250 * time.Millisecond
+
 // schedule notes that somebody wants an answer.
 func (a *answer) schedule(now time.Time, to netip.Addr, truncated bool) {
 	// Others answer the same question: RFC 6762, section 6, has everybody wait 20 to 120 ms, or 400 to 500 ms if more
@@ -91,9 +94,9 @@ func (l *link) close() {
 }
 
 // announceSoon starts the announcements anew: RFC 6762, 8.3, "at least two unsolicited responses, one second apart".
-func (l *link) announceSoon(now time.Time) {
+func (l *link) announceSoon(now time.Time, gap time.Duration) {
 	l.announceLeft = 2
-	l.announceAt = later(now, l.full.last.Add(answerGap))
+	l.announceAt = later(now, l.full.last.Add(gap))
 }
 
 func (l *link) next() time.Time {

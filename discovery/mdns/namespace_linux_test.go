@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -263,6 +264,7 @@ type host struct {
 	in     io.WriteCloser
 	events chan report
 	done   chan report
+	seen   []report // events that nobody has asked for yet
 }
 
 // startHost starts a host. It is killed when the test ends, if it is still there.
@@ -336,29 +338,44 @@ func (h *host) do(command string) report {
 
 func (h *host) status() *hostStatus { h.t.Helper(); return h.do("status").Status }
 
+// ready waits until the host hears what is sent.
+func (h *host) ready() {
+	h.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for h.status().Counters["announced"] == 0 {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("a host does not announce itself: %+v", h.status())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 // stop lets the host say goodbye.
 func (h *host) stop() { h.in.Close() }
 
 // kill does not.
 func (h *host) kill() { h.cmd.Process.Kill() }
 
-// expect waits for an event of a kind about a peer.
+// expect waits for an event of a kind about a peer. Others before it are kept for later.
 func (h *host) expect(kind discovery.Kind, name string, within time.Duration) report {
 	h.t.Helper()
 	timeout := time.After(within)
-	var seen []string
 	for {
+		if i := slices.IndexFunc(h.seen, func(r report) bool {
+			return r.Kind == kind.String() && r.Record.Name == name
+		}); i >= 0 {
+			r := h.seen[i]
+			h.seen = slices.Delete(h.seen, i, i+1)
+			return r
+		}
 		select {
 		case r, ok := <-h.events:
 			if !ok {
-				h.t.Fatalf("the host is gone; seen: %v", seen)
+				h.t.Fatalf("the host is gone; seen: %+v", h.seen)
 			}
-			if r.Kind == kind.String() && r.Record.Name == name {
-				return r
-			}
-			seen = append(seen, fmt.Sprintf("%s %s %v %s", r.Kind, r.Record.Name, r.Record.Addrs, r.Reason))
+			h.seen = append(h.seen, r)
 		case <-timeout:
-			h.t.Fatalf("%s %s was not seen within %v, but %v; %+v", kind, name, within, seen, h.status())
+			h.t.Fatalf("%s %s was not seen within %v, but %+v; %+v", kind, name, within, h.seen, h.status())
 		}
 	}
 }

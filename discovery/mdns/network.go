@@ -60,6 +60,12 @@ func (i iface) has(f family) bool {
 	return slices.ContainsFunc(i.addrs, func(p netip.Prefix) bool { return p.Addr().Is4() == (f == ipv4Family) })
 }
 
+// speaks reports whether the family is to be used on the interface. IPv6 multicast over loopback works on no system
+// that we know of; IPv4 does.
+func (i iface) speaks(f family) bool {
+	return i.has(f) && (f == ipv4Family || i.flags&net.FlagLoopback == 0)
+}
+
 // packet is one that was received.
 type packet struct {
 	data    []byte

@@ -135,7 +135,7 @@ func (r *runner) poll(now time.Time) {
 		r.cfg.Logger.Debug("mdns: the machine slept")
 		r.sweepSoon(now)
 		for _, l := range r.links {
-			l.announceSoon(now)
+			l.announceSoon(now, answerGap)
 		}
 	}
 	first := r.lastPoll.IsZero()
@@ -171,7 +171,7 @@ func (r *runner) syncLinks(now time.Time) {
 	want := make(map[linkKey]iface)
 	for _, i := range r.used {
 		for _, f := range []family{ipv4Family, ipv6Family} {
-			if i.has(f) {
+			if i.speaks(f) {
 				want[linkKey{i.index, f}] = i
 			}
 		}
@@ -200,7 +200,7 @@ func (r *runner) syncLinks(now time.Time) {
 		}
 		r.cfg.Logger.Debug("mdns: joined", "interface", i.name, "family", k.family)
 		r.links[k] = l
-		l.announceSoon(now)
+		l.announceSoon(now, answerGap)
 		r.sweepSoon(now)
 	}
 }
@@ -249,7 +249,7 @@ func (r *runner) note() {
 			k := linkKey{i.index, f}
 			l := r.links[k]
 			switch {
-			case !i.has(f):
+			case !i.speaks(f):
 			case l == nil:
 				notes = append(notes, fmt.Sprintf("%s: %s: not joined: %v", i.name, f, r.failed[k]))
 			case l.sendErr != nil:

@@ -130,7 +130,7 @@ func (r *runner) updateRecords(now time.Time) {
 	r.zone.records.Store(next)
 	if next != nil {
 		for _, l := range r.links {
-			l.announceSoon(now)
+			l.announceSoon(now, answerGap)
 		}
 	}
 	r.syncServers()
