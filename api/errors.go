@@ -82,34 +82,34 @@ func CodeOf(err error) int {
 var (
 	// ErrPass is returned by a call handler that leaves the call to the next one. When no handler takes the call,
 	// the caller gets CodeMethodNotFound.
-	ErrPass = errors.New("api: handler passes")
+	ErrPass = errors.New("handler passes")
 	// ErrWrongPort is returned when a method is used through a port of another API that shares the role types.
-	ErrWrongPort = errors.New("api: the method belongs to another API than the port")
+	ErrWrongPort = errors.New("the method belongs to another API than the port")
 	// ErrNoReceiver is returned by calls whose receivers match nobody.
-	ErrNoReceiver = errors.New("api: nobody there to receive it")
+	ErrNoReceiver = errors.New("nobody there to receive it")
 	// ErrManyReceivers is returned, before anything is sent, by Call when its receivers match more than one peer.
-	ErrManyReceivers = errors.New("api: more than one receiver: name one, or use api.Any or CallEach")
+	ErrManyReceivers = errors.New("more than one receiver: name one, or use api.Any or CallEach")
 	// ErrUnknownPeer is returned when a receiver is named that is not in the mesh.
-	ErrUnknownPeer = errors.New("api: no such peer")
+	ErrUnknownPeer = errors.New("no such peer")
 	// ErrAmbiguousPeer is returned when two peers bear the name of a receiver; say its id instead.
-	ErrAmbiguousPeer = errors.New("api: several peers have that name: use the id")
+	ErrAmbiguousPeer = errors.New("several peers have that name: use the id")
 	// ErrSelf is returned when a peer names itself as a receiver.
-	ErrSelf = errors.New("api: a peer does not send to itself")
+	ErrSelf = errors.New("a peer does not send to itself")
 	// ErrNotServed is returned when the receiver does not bind the other side of the API.
-	ErrNotServed = errors.New("api: the peer does not bind the other side of this API")
+	ErrNotServed = errors.New("the peer does not bind the other side of this API")
 	// ErrNotSent says that nothing of the call left this process: it is safe to try again.
-	ErrNotSent = errors.New("api: not sent")
+	ErrNotSent = errors.New("not sent")
 	// ErrOutcomeUnknown says that the call was (or may have been) sent and that no answer will come: the handler
 	// may or may not have run.
-	ErrOutcomeUnknown = errors.New("api: sent, but the outcome is unknown")
+	ErrOutcomeUnknown = errors.New("sent, but the outcome is unknown")
 	// ErrBusy is returned when a bounded queue towards the receiver is full. It comes with ErrNotSent.
-	ErrBusy = errors.New("api: the queue to the peer is full")
+	ErrBusy = errors.New("the queue to the peer is full")
 	// ErrGone is returned when the link to the peer ended before the answer came.
-	ErrGone = errors.New("api: the link to the peer ended")
+	ErrGone = errors.New("the link to the peer ended")
 	// ErrClosed is returned by every use of a peer that is closed or was never joined.
-	ErrClosed = errors.New("api: the peer is not on the mesh")
+	ErrClosed = errors.New("the peer is not on the mesh")
 	// ErrTooLarge is returned when a message is larger than the receiver takes. It comes with ErrNotSent.
-	ErrTooLarge = errors.New("api: the message is larger than the receiver takes")
+	ErrTooLarge = errors.New("the message is larger than the receiver takes")
 )
 
 // CallError says which call failed and why. errors.Is on it holds for the context's error where the context ended the

@@ -47,13 +47,16 @@ type APIInfo struct {
 	Hash    string `json:"hash"` // first 16 hex digits of the SHA-256 of the definition; see Document.Hash
 }
 
-// Binds reports whether the peer binds the given side of an API, or hears every API.
+// Binds reports whether the peer binds the given side of an API.
 func (i *Info) Binds(name, side string) bool {
-	if b, ok := i.APIs[name]; ok && b.Side == side {
-		return true
-	}
+	b, ok := i.APIs[name]
+	return ok && b.Side == side
+}
+
+// Hears reports whether the peer wants every broadcast: one that said so, and one that binds nothing.
+func (i *Info) Hears() bool {
 	_, all := i.APIs["*"]
-	return all
+	return all || len(i.APIs) == 0
 }
 
 // Mesh is the untyped core that ports rest on; *peer.Peer implements it. Params and results are raw JSON. Its methods

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -147,7 +146,7 @@ func (c Call[H, C, P, R]) prepare(from *Port[C, H], buf *byteBuffer, params *P) 
 			return present(c.m, raw), nil
 		}
 	}
-	return nil, &CallError{Method: c.m.Wire, Err: errors.Join(ErrNotSent, err)}
+	return nil, &CallError{Method: c.m.Wire, Err: fmt.Errorf("%w: %w", ErrNotSent, err)}
 }
 
 // present tells absent params (nil) from empty ones.
@@ -185,7 +184,7 @@ func decodeResult[R any](m *Method, peer string, raw []byte) (r R, err error) {
 		}
 	}
 	if err != nil {
-		return r, &CallError{Peer: peer, Method: m.Wire, Err: errors.Join(ErrOutcomeUnknown, fmt.Errorf("the result does not fit: %w", err))}
+		return r, &CallError{Peer: peer, Method: m.Wire, Err: fmt.Errorf("%w: the result does not fit: %w", ErrOutcomeUnknown, err)}
 	}
 	return r, nil
 }

@@ -1,0 +1,249 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"peermesh/api"
+	"peermesh/codec"
+	"peermesh/security"
+)
+
+// The protocol's own methods.
+const (
+	methodHello    = "rpc.hello"
+	methodAuth     = "rpc.auth"
+	methodAPIs     = "rpc.apis"
+	methodPing     = "rpc.ping"
+	methodBye      = "rpc.bye"
+	methodDiscover = "rpc.discover"
+	methodPeers    = "rpc.peers"
+	methodCancel   = "$/cancelRequest"
+	methodProgress = "$/progress"
+)
+
+func reserved(method []byte) bool {
+	return bytes.HasPrefix(method, []byte("rpc.")) || bytes.HasPrefix(method, []byte("$/"))
+}
+
+// notified handles a notification. An error ends the link. It runs on the reader.
+func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []byte) error {
+	if reserved(m.Method) {
+		return l.notifiedOwn(m, v, frame)
+	}
+	l.p.tapReceived(l, v, frame)
+	b, method := l.p.lookup(m.Method)
+	if method == nil {
+		l.p.stats.unhandled.Add(1)
+		l.p.tapUnhandled(l, m)
+		return nil
+	}
+	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
+		l.count("forbidden")
+		return nil
+	}
+	msg := l.newMessage(m, v, secinfo)
+	msg.binding, msg.method, msg.name = b, method, method.Wire
+	l.enqueue(msg)
+	return nil
+}
+
+// requested handles a request: it is answered exactly once, whatever happens.
+func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo []byte, batch *batchReply) error {
+	if l.closing.Load() || l.p.closing.Load() {
+		l.replyError(v, m.ID, errGoingAway, batch)
+		return nil
+	}
+	if reserved(m.Method) {
+		return l.requestedOwn(m, v, frame, secinfo, batch)
+	}
+	l.p.tapReceived(l, v, frame)
+	b, method := l.p.lookup(m.Method)
+	if method == nil {
+		// A stranger is not told which methods exist: unknown and forbidden look alike to a guest.
+		l.replyError(v, m.ID, errNotFound, batch)
+		return nil
+	}
+	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
+		l.count("forbidden")
+		e := errForbidden
+		if isGuest(v.Principal) {
+			e = errNotFound
+		}
+		l.replyError(v, m.ID, e, batch)
+		return nil
+	}
+	msg := l.newMessage(m, v, secinfo)
+	msg.binding, msg.method, msg.name, msg.batch = b, method, method.Wire, batch
+	l.enqueue(msg)
+	return nil
+}
+
+func isGuest(p security.Principal) bool {
+	return p == security.Principal{} || p.Role == security.RoleGuest
+}
+
+// enqueue gives a message to its lane, or answers that there is no room.
+func (l *link) enqueue(msg *message) {
+	if e := l.in.admit(msg); e != nil {
+		if msg.request {
+			if e == errBusy {
+				l.count("busy")
+			}
+			l.replyError(&msg.verdict, bytes.Clone(msg.id), e, msg.batch)
+		} else {
+			l.dropped.Add(1)
+			l.p.stats.dropped.Add(1)
+			l.p.tapDropped(l, msg)
+		}
+		msg.retire()
+		return
+	}
+	if msg.batch != nil && msg.request {
+		msg.batch.expect()
+	}
+	l.p.laneOf(l, msg).add(msg)
+}
+
+// laneOf returns where a message waits for its turn.
+func (p *Peer) laneOf(l *link, m *message) *lane {
+	if m.method != nil && m.method.Concurrent > 0 {
+		return p.concurrentLane(m.method)
+	}
+	if m.handle != nil {
+		return l.in.laneOf("rpc")
+	}
+	name, _, _, _ := m.binding.API()
+	return l.in.laneOf("." + name)
+}
+
+func (p *Peer) concurrentLane(m *api.Method) *lane {
+	if n, ok := p.lanes.Load(m); ok {
+		return n.(*lane)
+	}
+	n, _ := p.lanes.LoadOrStore(m, &lane{limit: m.Concurrent, run: p.handle, start: p.wg.Go})
+	return n.(*lane)
+}
+
+// lookup finds the bound API that handles a method.
+func (p *Peer) lookup(method []byte) (api.Binding, *api.Method) {
+	bound := *p.bindings.Load()
+	name := ""
+	if i := bytes.LastIndexByte(method, '.'); i >= 0 {
+		name = string(method[:i])
+	}
+	if b := bound[name]; b != nil && name != "" {
+		if m := b.incoming[string(method[len(name)+1:])]; m != nil {
+			return b, m
+		}
+	}
+	if b := bound[""]; b != nil {
+		if m := b.incoming[string(method)]; m != nil {
+			return b, m
+		}
+	}
+	return nil, nil
+}
+
+// handle runs a message's handlers and answers it. It runs on a goroutine of the message's lane.
+func (p *Peer) handle(m *message) {
+	l := m.link
+	size := m.size()
+	dst := resultBytes.Get().(*[]byte)
+	started := time.Now()
+	var result []byte
+	err := m.Err() // cancelled or late before its turn came
+	if err == nil {
+		if m.handle != nil {
+			result, err = m.handle(m, m, (*dst)[:0])
+		} else {
+			name := m.method.Name
+			result, err = m.binding.Dispatch(m, name, m.params, (*dst)[:0])
+		}
+	}
+	took := time.Since(started)
+	err = p.judge(m, err)
+	if m.request {
+		p.answer(m, result, err, took)
+	}
+	l.in.finished(m, size)
+	m.retire()
+	if result != nil {
+		*dst = result
+	}
+	putBytes(dst)
+}
+
+// judge logs and counts what a handler returned, and makes of it what the caller gets.
+func (p *Peer) judge(m *message, err error) error {
+	var panicked *api.PanicError
+	if errors.As(err, &panicked) {
+		p.stats.panics.Add(1)
+		p.log.Error("a handler panicked", "method", m.name, "from", m.sender.Name, "panic", panicked.Value, "stack", string(panicked.Stack))
+	}
+	if cancelled := m.Err(); cancelled != nil && m.request {
+		if errors.Is(cancelled, context.DeadlineExceeded) {
+			return errDeadline
+		}
+		return errCancelled
+	}
+	if err == nil {
+		return nil
+	}
+	var notes *api.NotificationError
+	if errors.As(err, &notes) {
+		p.stats.failed.Add(uint64(len(notes.Errs)))
+		p.log.Warn("a handler of a notification failed", "method", m.name, "from", m.sender.Name, "error", err)
+		return nil // all handlers ran; whoever asks gets null
+	}
+	var own *api.Error
+	switch {
+	case panicked != nil:
+		return errInternal
+	case errors.As(err, &own):
+		if !m.request {
+			p.stats.failed.Add(1)
+			p.log.Warn("a notification was not handled", "method", m.name, "from", m.sender.Name, "error", err)
+		}
+		return own
+	}
+	p.stats.failed.Add(1)
+	p.log.Debug("a handler failed", "method", m.name, "from", m.sender.Name, "error", err)
+	if isGuest(m.verdict.Principal) {
+		return errGuestFailed
+	}
+	return &api.Error{Code: api.CodeApplication, Message: strings.ToValidUTF8(err.Error(), "�")}
+}
+
+// answer queues the response to a request.
+func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) {
+	l := m.link
+	var meta []byte
+	if l.speaksMeta() {
+		meta = (&codec.Meta{Handler: max(took, time.Microsecond)}).Append(nil)
+	}
+	scratch := resultBytes.Get().(*[]byte)
+	defer putBytes(scratch)
+	text := (*scratch)[:0]
+	var own *api.Error
+	if errors.As(err, &own) {
+		text = codec.AppendError(text, m.id, own, meta)
+	} else {
+		text = codec.AppendResult(text, m.id, result, meta)
+	}
+	if limit := p.cfg.Limits.MaxFrame; len(text) > limit && own == nil {
+		e := &api.Error{Code: api.CodeInternal, Message: "the result is too large to be sent"}
+		text = codec.AppendError(text[:0], m.id, e.WithData(map[string]int{"limit": limit, "size": len(text)}), meta)
+	}
+	*scratch = text
+	if m.batch != nil {
+		m.batch.add(bytes.Clone(text))
+		m.batch.arrived()
+		return
+	}
+	p.tapAnswered(m, text, took)
+	_ = l.push(text, m.verdict.Reply(), answer)
+}

@@ -1,0 +1,169 @@
+package peer
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"peermesh/api"
+)
+
+// inbound is what a link has taken in and not finished: the bound on it, the requests by their ids, and the lanes.
+type inbound struct {
+	link *link
+
+	mu       sync.Mutex
+	stopped  bool
+	notes    int // notifications that wait or run
+	bytes    int
+	byNumber map[uint64]*message // requests in flight, by an id that is a plain number
+	byText   map[string]*message // the others, by the raw id
+	lanes    map[string]*lane    // by the API's name
+	onIdle   func()
+}
+
+func (in *inbound) init(l *link) {
+	in.link = l
+	in.byNumber = map[uint64]*message{}
+	in.byText = map[string]*message{}
+	in.lanes = map[string]*lane{}
+}
+
+// admit takes a message in. The error is errBusy, errInFlight or errGoingAway.
+func (in *inbound) admit(m *message) *api.Error {
+	limits := &in.link.p.cfg.Limits
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	size := m.size()
+	switch {
+	case in.stopped:
+		return errGoingAway
+	case in.bytes > 0 && in.bytes+size > limits.QueuedBytes:
+		return errBusy
+	case !m.request:
+		if in.notes >= limits.QueuedIn {
+			return errBusy
+		}
+		in.notes++
+	default:
+		if len(in.byNumber)+len(in.byText) >= limits.Calls {
+			return errBusy
+		}
+		if m.reqID, m.numeric = plainNumber(m.id); m.numeric {
+			if in.byNumber[m.reqID] != nil {
+				return errInFlight
+			}
+			in.byNumber[m.reqID] = m
+		} else {
+			if in.byText[string(m.id)] != nil {
+				return errInFlight
+			}
+			in.byText[string(m.id)] = m
+		}
+	}
+	in.bytes += size
+	return nil
+}
+
+// finished lets a message go. size is what it had when it came.
+func (in *inbound) finished(m *message, size int) {
+	in.mu.Lock()
+	in.bytes -= size
+	switch {
+	case !m.request:
+		in.notes--
+	case m.numeric:
+		delete(in.byNumber, m.reqID)
+	default:
+		delete(in.byText, string(m.id))
+	}
+	var idle func()
+	if in.idleLocked() {
+		idle, in.onIdle = in.onIdle, nil
+	}
+	in.mu.Unlock()
+	if idle != nil {
+		idle()
+	}
+}
+
+func (in *inbound) idleLocked() bool {
+	return in.notes == 0 && len(in.byNumber) == 0 && len(in.byText) == 0
+}
+
+// idle has f called once nothing is in flight, at once when nothing is.
+func (in *inbound) idle(f func()) {
+	in.mu.Lock()
+	now := in.idleLocked()
+	if !now {
+		in.onIdle = f
+	}
+	in.mu.Unlock()
+	if now {
+		f()
+	}
+}
+
+func (in *inbound) isIdle() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.idleLocked()
+}
+
+// cancel ends the context of a request in flight. Its answer follows.
+func (in *inbound) cancel(id []byte) {
+	in.mu.Lock()
+	m := in.byText[string(id)]
+	if n, ok := plainNumber(id); ok {
+		m = in.byNumber[n]
+	}
+	in.mu.Unlock()
+	if m != nil {
+		m.cancel(context.Canceled)
+	}
+}
+
+// stop ends the contexts of all handlers; nothing more is taken in.
+func (in *inbound) stop() {
+	in.mu.Lock()
+	in.stopped = true
+	all := make([]*message, 0, len(in.byNumber)+len(in.byText))
+	for _, m := range in.byNumber {
+		all = append(all, m)
+	}
+	for _, m := range in.byText {
+		all = append(all, m)
+	}
+	in.mu.Unlock()
+	for _, m := range all {
+		m.cancel(context.Canceled)
+	}
+}
+
+// refuseNew lets what runs finish and takes in nothing more.
+func (in *inbound) refuseNew() {
+	in.mu.Lock()
+	in.stopped = true
+	in.mu.Unlock()
+}
+
+// laneOf returns the lane of an API on this link.
+func (in *inbound) laneOf(name string) *lane {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := in.lanes[name]
+	if n == nil {
+		n = &lane{limit: 1, run: in.link.p.handle, start: in.link.p.wg.Go}
+		in.lanes[name] = n
+	}
+	return n
+}
+
+// plainNumber reads an id that is a number of digits alone, without leading zero. Any other id is compared as text.
+func plainNumber(id []byte) (uint64, bool) {
+	if len(id) == 0 || len(id) > 19 || id[0] < '0' || id[0] > '9' || id[0] == '0' && len(id) > 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(id), 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,7 @@
+//go:build !windows
+
+package peer
+
+import "syscall"
+
+func addressInUse(err error) bool { return err == syscall.EADDRINUSE }

@@ -1,0 +1,320 @@
+package peer
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"peermesh/api"
+	"peermesh/codec"
+	"peermesh/peer/transport"
+	"peermesh/security"
+)
+
+// Reasons of a link's end, as events and logs tell them.
+const (
+	reasonBye       = "bye"       // the other end said goodbye, or we did
+	reasonLost      = "lost"      // the connection broke
+	reasonSilent    = "silent"    // nothing was heard for 15 s
+	reasonRefused   = "refused"   // one end does not accept the other
+	reasonRestarted = "restarted" // the peer is back as a new process
+	reasonDuplicate = "duplicate" // the peer is linked by another connection
+	reasonSelf      = "self"      // it is ourselves
+	reasonSlow      = "slow"      // it does not take its answers
+)
+
+// link is one connection to another peer. Two goroutines belong to it: read, which never writes and never runs a
+// handler, and flush, the only one that writes. Handlers run in lanes.
+type link struct {
+	p       *Peer
+	conn    *transport.Conn
+	dialled bool
+	target  *target // what was dialled; nil for an accepted link
+	sec     security.Provider
+	out     *queue
+	calls   pending
+	in      inbound
+	started time.Time
+
+	framing atomic.Pointer[codec.Framing] // nil until it is known how to write
+	info    atomic.Pointer[api.Info]      // whom we talk to
+	lastIn  atomic.Int64                  // when something came in, since the peer's start
+	rtt     atomic.Int64
+	closing atomic.Bool   // no new messages; ends when all is written
+	ended   chan struct{} // closed with the link
+	endOnce sync.Once
+
+	dropped atomic.Uint64 // messages of either direction that were lost here
+	refused atomic.Uint64 // messages of the other end that were refused
+
+	// Of the flusher.
+	wbuf, secBuf, secFrame []byte
+
+	// Of the reader.
+	reader   *codec.Reader
+	msg      codec.Message
+	parsed   bool // msg holds the payload, or parseErr says why not
+	parseErr error
+	secinfo  []byte       // params of the secinfo that came last
+	awaiting atomic.Int64 // when a secinfo came whose payload is still to come; 0: none
+	failures int
+	reserved int
+	batchBuf [][]byte
+	fresh    bool        // the sender has just become known
+	refusal  *api.Error  // what the other end said, unsigned, about not letting us in
+	known    atomic.Bool // the first acceptable message has come; set by the reader
+	meta     atomic.Bool // the other end said hello, so it takes the member meta
+
+	// Membership, guarded by p.mu.
+	m membership
+}
+
+func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) *link {
+	l := &link{p: p, conn: conn, dialled: to != nil, target: to, sec: sec, started: time.Now(),
+		out:   newQueue(p.cfg.Limits.Queue, p.cfg.Limits.QueueBytes),
+		ended: make(chan struct{}),
+	}
+	l.calls.init()
+	l.in.init(l)
+	l.lastIn.Store(p.sinceStart())
+	if conn.Framing != nil {
+		l.framing.Store(&conn.Framing)
+	}
+	l.info.Store(&api.Info{Name: conn.Remote(), Principal: "guest", Role: api.RoleGuest, Address: conn.Remote(),
+		Via: conn.Via, Protection: "none", State: api.Linked, Seen: l.started})
+	return l
+}
+
+// run starts the link's goroutines. A silent guest is one that only listens: "a guest link silent for 2 s is NUL
+// framing". The caller must hold p.mu.
+func (l *link) run(silentGuest bool) {
+	if silentGuest {
+		l.conn.Framing = codec.NUL
+		l.setFraming(codec.NUL)
+		l.known.Store(true)
+		l.conn.Admitted()
+		l.m.proven, l.m.provenAt = true, time.Now()
+		l.p.tryJoinLocked(l)
+	}
+	l.p.wg.Add(2)
+	go l.read()
+	go l.flush()
+}
+
+// end ends the link, once, for a reason. It closes the connection and leaves the rest to the reader, which notices.
+func (l *link) end(reason string, err error) {
+	l.endOnce.Do(func() {
+		close(l.ended)
+		_ = l.conn.Close() // nothing more is to be done with it
+		lost := l.out.close()
+		l.dropped.Add(uint64(lost))
+		l.p.stats.dropped.Add(uint64(lost))
+		l.calls.fail(api.ErrGone)
+		l.in.stop()
+		l.p.departed(l, reason, err)
+	})
+}
+
+func (l *link) alive() bool {
+	select {
+	case <-l.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// finish lets the link end as soon as everything in its queue is written.
+func (l *link) finish() {
+	l.closing.Store(true)
+	select {
+	case l.out.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read is the link's reader. It ends with the connection.
+func (l *link) read() {
+	defer l.p.wg.Done()
+	l.reader = codec.NewReader(stamped{l}, l.conn.Framing, maxNewFrame)
+	if l.known.Load() || l.conn.Once {
+		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
+	}
+	l.reader.Reserve = l.reserve
+	defer l.p.unverified.Add(-int64(l.reserved))
+	for {
+		frame, err := l.reader.Next()
+		if l.framing.Load() == nil {
+			if f := l.reader.Framing(); f != nil {
+				l.setFraming(f)
+			}
+		}
+		switch {
+		case err == nil:
+			if len(frame) > 0 {
+				err = l.receive(frame)
+			}
+		case isFrameError(err):
+			err = l.badFrame(err)
+		}
+		if err != nil {
+			l.readEnded(err)
+			return
+		}
+	}
+}
+
+// readEnded ends the link for what the reader met.
+func (l *link) readEnded(err error) {
+	var closed *closeError
+	switch {
+	case errors.As(err, &closed):
+		if closed.flush {
+			l.finish() // an answer that says why is on its way
+			return
+		}
+		l.end(closed.reason, closed.err)
+	case l.conn.Once && errors.Is(err, io.EOF):
+		// The one message of an HTTP request has been read; its answer is the end.
+		l.in.idle(func() { l.finish() })
+	default:
+		l.end(reasonLost, err)
+	}
+}
+
+// closeError ends a link from within the reader.
+type closeError struct {
+	reason string
+	err    error
+	flush  bool // write what is queued first
+}
+
+func (e *closeError) Error() string { return e.reason }
+
+func isFrameError(err error) bool {
+	var large *codec.TooLargeError
+	return errors.As(err, &large) || errors.Is(err, codec.ErrSyntax)
+}
+
+// setFraming fixes how the link is written, and lets the flusher go.
+func (l *link) setFraming(f codec.Framing) {
+	if l.framing.CompareAndSwap(nil, &f) {
+		select {
+		case l.out.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stamped notes when something was read.
+type stamped struct{ l *link }
+
+func (s stamped) Read(p []byte) (int, error) {
+	n, err := s.l.conn.Read(p)
+	if n > 0 {
+		s.l.lastIn.Store(s.l.p.sinceStart())
+	}
+	return n, err
+}
+
+// reserve bounds what all links together hold of messages whose sender is not known yet.
+func (l *link) reserve(size int) error {
+	want := 0
+	if !l.known.Load() && size > 2*maxNewFrame {
+		want = size
+	}
+	if want > l.reserved && l.p.unverified.Load()+int64(want-l.reserved) > maxUnverified {
+		return &closeError{reason: reasonRefused, err: errors.New("too many bytes of unverified messages")}
+	}
+	l.p.unverified.Add(int64(want - l.reserved))
+	l.reserved = want
+	return nil
+}
+
+// badFrame answers a frame that was too large or no JSON before it came to its security.
+func (l *link) badFrame(err error) error {
+	if l.secinfo != nil {
+		l.forgetSecInfo()
+	}
+	var large *codec.TooLargeError
+	if errors.As(err, &large) {
+		l.count("oversized")
+		l.answerNull(tooLarge(large.Limit))
+		if !l.known.Load() {
+			return &closeError{reason: reasonRefused, err: err, flush: true}
+		}
+		return nil
+	}
+	l.count("syntax")
+	if !l.known.Load() && l.p.cfg.Accept != security.AcceptGuest {
+		return l.failure(err)
+	}
+	l.answerNull(errParse)
+	return nil
+}
+
+var (
+	errParse       = &api.Error{Code: api.CodeParse, Message: "parse error"}
+	errNotFound    = &api.Error{Code: api.CodeMethodNotFound, Message: "method not found"}
+	errForbidden   = &api.Error{Code: api.CodeForbidden, Message: "forbidden"}
+	errUnproven    = &api.Error{Code: api.CodeUnauthenticated, Message: "unauthenticated"}
+	errInFlight    = &api.Error{Code: api.CodeInvalidRequest, Message: "invalid request: a request with this id is in flight"}
+	errInternal    = &api.Error{Code: api.CodeInternal, Message: "internal error"}
+	errCancelled   = &api.Error{Code: api.CodeCancelled, Message: "cancelled"}
+	errDeadline    = &api.Error{Code: api.CodeDeadline, Message: "deadline exceeded"}
+	errGoingAway   = &api.Error{Code: api.CodeGoingAway, Message: "going away"}
+	errGuestFailed = &api.Error{Code: api.CodeApplication, Message: "handler failed"}
+	errBusy        = (&api.Error{Code: api.CodeBusy, Message: "busy"}).WithData(map[string]int{"retry_ms": 100})
+)
+
+func tooLarge(limit int) *api.Error {
+	e := &api.Error{Code: api.CodeInvalidRequest, Message: "invalid request: the message is too large"}
+	return e.WithData(map[string]int{"limit": limit})
+}
+
+// count counts something refused, by its reason, for the link and for the peer.
+func (l *link) count(reason string) {
+	l.refused.Add(1)
+	l.p.stats.refuse(reason)
+}
+
+// answerNull queues an error with the id null, signed where the link is signed to.
+func (l *link) answerNull(e *api.Error) {
+	_ = l.push(codec.AppendError(nil, nil, e, nil), security.Outgoing{To: l.to()}, answer)
+}
+
+// push queues a message of the engine's own.
+func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
+	_, _, err := l.out.push(text, out, nil, u)
+	if errors.Is(err, api.ErrBusy) && u == answer {
+		l.p.endLater(l, reasonSlow) // not from here: the caller may hold a lock
+	}
+	return err
+}
+
+// to is the name that messages of our own are addressed to.
+func (l *link) to() string {
+	if i := l.info.Load(); i.Verified {
+		return i.Name
+	}
+	return "*"
+}
+
+// signs reports whether what we send on the link is signed.
+func (l *link) signs() bool {
+	if s, ok := l.sec.(interface{ Signed() bool }); ok {
+		return l.dialled && l.p.cfg.Keys.Len() > 0 || s.Signed()
+	}
+	return l.info.Load().Verified
+}
+
+// speaksMeta reports whether the other end takes the member meta.
+func (l *link) speaksMeta() bool { return l.meta.Load() }
+
+// forgetSecInfo ends the wait for a payload.
+func (l *link) forgetSecInfo() {
+	l.secinfo = nil
+	l.awaiting.Store(0)
+}

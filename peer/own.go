@@ -1,0 +1,313 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"peermesh/api"
+	"peermesh/codec"
+	"peermesh/security"
+)
+
+// requestedOwn answers the requests of the protocol itself. It runs on the reader, so what takes time goes to a lane.
+func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinfo []byte, batch *batchReply) error {
+	method := string(m.Method)
+	minimum := security.RoleGuest
+	if method == methodPeers || method == methodDiscover {
+		minimum = security.RoleMember
+	}
+	if method == methodDiscover && isGuest(v.Principal) {
+		minimum = security.RoleGuest // a guest sees what guests may call
+	}
+	if method != methodHello {
+		if d := l.p.policy().Allows(v.Principal, method, minimum); !d.Allowed {
+			l.count("forbidden")
+			e := errForbidden
+			if isGuest(v.Principal) {
+				e = errNotFound
+			}
+			l.replyError(v, m.ID, e, batch)
+			return nil
+		}
+	}
+	switch method {
+	case methodHello:
+		return l.hello(m, v, batch)
+	case methodPing:
+		l.reply(v, m.ID, codec.AppendResult(nil, m.ID, []byte("{}"), nil), batch)
+	case methodDiscover:
+		l.own(m, v, secinfo, batch, l.p.discover)
+	case methodPeers:
+		l.own(m, v, secinfo, batch, l.p.listPeers)
+	default:
+		l.replyError(v, m.ID, errNotFound, batch)
+	}
+	return nil
+}
+
+// own runs one of the protocol's methods as a handler.
+func (l *link) own(m *codec.Message, v *security.Verdict, secinfo []byte, batch *batchReply, f func(context.Context, *message, []byte) ([]byte, error)) {
+	msg := l.newMessage(m, v, secinfo)
+	msg.handle, msg.name, msg.batch = f, string(m.Method), batch
+	l.enqueue(msg)
+}
+
+// notifiedOwn handles the notifications of the protocol itself. Unknown ones are ignored.
+func (l *link) notifiedOwn(m *codec.Message, v *security.Verdict, frame []byte) error {
+	switch string(m.Method) {
+	case methodCancel:
+		l.p.tapReceived(l, v, frame)
+		var p struct {
+			ID json.RawMessage `json:"id"`
+		}
+		if json.Unmarshal(m.Params, &p) == nil && p.ID != nil {
+			l.in.cancel(p.ID)
+		}
+	case methodProgress:
+		l.p.tapReceived(l, v, frame)
+		l.progressed(m.Params)
+	case methodAPIs:
+		l.apis(m.Params)
+	case methodBye:
+		var p struct {
+			Reason string `json:"reason"`
+		}
+		_ = json.Unmarshal(m.Params, &p) // a bye without reason is a bye
+		// What came before is still handled and answered; then the link ends.
+		l.closing.Store(true)
+		l.p.leaving(l)
+		l.in.idle(func() { l.finish() })
+	case codec.MethodSecInfo: // with escapes in its name, or else it had been seen for what it is
+		l.count("secinfo")
+		return &closeError{reason: reasonRefused, err: codec.ErrSecInfo}
+	}
+	return nil
+}
+
+// helloParams introduce a peer. Both sides of the plain hello send them; unknown members are ignored.
+type helloParams struct {
+	V       string          `json:"v"`
+	ID      string          `json:"id"`
+	Name    string          `json:"name"`
+	Boot    string          `json:"boot"`
+	Version string          `json:"version,omitempty"`
+	M       json.RawMessage `json:"m,omitempty"`
+	Noise   string          `json:"noise,omitempty"`
+}
+
+func (p *Peer) helloParams() []byte {
+	self := p.self.Load()
+	raw, _ := json.Marshal(helloParams{V: "1", ID: self.ID, Name: self.Name, Boot: self.Boot, Version: self.Version}) // strings marshal
+	return raw
+}
+
+// check reports what is wrong with an introduction.
+func (h *helloParams) check() error {
+	switch {
+	case h.V != "1":
+		return fmt.Errorf("version %q", clip(h.V))
+	case !validID(h.ID):
+		return fmt.Errorf("no peer id")
+	case !security.ValidName(h.Name):
+		return fmt.Errorf("no name")
+	case !validBoot(h.Boot):
+		return fmt.Errorf("no boot")
+	}
+	h.Version = clip(h.Version)
+	return nil
+}
+
+func clip(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > 64 {
+		return s[:64]
+	}
+	return s
+}
+
+// validID reports whether s has the form of a peer id.
+func validID(s string) bool {
+	if len(s) != 32 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || '2' <= c && c <= '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// validBoot reports whether s is 13 digits, a hyphen and 8 hex digits.
+func validBoot(s string) bool {
+	if len(s) != 22 || s[13] != '-' {
+		return false
+	}
+	for i, c := range []byte(s) {
+		digit := '0' <= c && c <= '9'
+		if i != 13 && !digit && (i < 13 || c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// hello answers an introduction.
+func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) error {
+	var h helloParams
+	if json.Unmarshal(m.Params, &h) != nil {
+		l.replyError(v, m.ID, &api.Error{Code: api.CodeInvalidParams, Message: "invalid params"}, batch)
+		return nil
+	}
+	if h.V != "1" || h.M != nil || h.Noise != "" {
+		// A handshake of a kind that is not spoken here. The dialler must not try a weaker one on this link.
+		e := (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string][]string{"v": {"1"}})
+		l.count("hello")
+		_ = l.push(codec.AppendError(nil, bytes.Clone(m.ID), e, nil), security.Outgoing{}, answer)
+		return &closeError{reason: reasonRefused, err: fmt.Errorf("hello of another version"), flush: true}
+	}
+	if err := h.check(); err != nil || v.Verified && h.Name != v.User {
+		l.count("hello")
+		e := &api.Error{Code: api.CodeInvalidParams, Message: "invalid params: v, id, name and boot introduce a peer"}
+		l.replyError(v, m.ID, e, batch)
+		return nil
+	}
+	self := l.p.self.Load()
+	if h.ID == self.ID {
+		return &closeError{reason: reasonSelf}
+	}
+	if !l.p.mayIntroduce(l) {
+		l.count("hello")
+		l.replyError(v, m.ID, (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string]string{"reason": "introduced already"}), batch)
+		return nil
+	}
+	l.reply(v, m.ID, codec.AppendResult(nil, m.ID, l.p.helloParams(), nil), batch)
+	l.p.introduced(l, &h)
+	return nil
+}
+
+// apis takes what the other end binds.
+func (l *link) apis(params []byte) {
+	var p struct {
+		APIs map[string]api.APIInfo `json:"apis"`
+	}
+	if json.Unmarshal(params, &p) != nil || p.APIs == nil || len(p.APIs) > maxAPIs {
+		l.count("apis")
+		return
+	}
+	for name, a := range p.APIs {
+		if len(name) > 128 || len(a.Side) > 64 || len(a.Hash) > 64 {
+			l.count("apis")
+			return
+		}
+		a.Version = clip(a.Version)
+		p.APIs[name] = a
+	}
+	l.p.gotAPIs(l, p.APIs)
+}
+
+const maxAPIs = 256
+
+// announceAPIs tells one link what is bound here.
+func (p *Peer) announceAPIs(l *link) {
+	apis := map[string]api.APIInfo{}
+	if p.cfg.HearAll {
+		apis["*"] = api.APIInfo{}
+	}
+	for name, b := range *p.bindings.Load() {
+		_, version, side, _ := b.API()
+		apis[name] = api.APIInfo{Version: version, Side: side, Hash: b.Hash()}
+	}
+	raw, _ := json.Marshal(map[string]any{"apis": apis}) // strings marshal
+	_ = l.push(codec.AppendNotification(nil, methodAPIs, raw, nil), security.Outgoing{To: l.to()}, urgent)
+}
+
+// ping asks the other end for a sign of life; f runs on the reader with the outcome, and must not block.
+func (l *link) ping(f func(error)) {
+	c := &call{id: l.p.ids.Add(1), method: methodPing, link: l, to: l.info.Load(), signed: l.signs(), started: time.Now()}
+	c.own = func(c *call) {
+		if c.err == nil || api.CodeOf(c.err) == api.CodeMethodNotFound {
+			l.rtt.Store(int64(time.Since(c.started)))
+		}
+		if f != nil {
+			f(c.err)
+		}
+	}
+	if !l.calls.add(c) {
+		return
+	}
+	text := codec.AppendRequest(nil, c.id, methodPing, nil, nil)
+	if l.push(text, security.Outgoing{To: l.to()}, urgent) != nil && l.calls.give(c, false) && f != nil {
+		f(api.ErrGone)
+	}
+}
+
+// discover answers rpc.discover: one OpenRPC document of what the caller may call.
+func (p *Peer) discover(_ context.Context, m *message, dst []byte) ([]byte, error) {
+	doc := api.Document{OpenRPC: "1.3.2", Methods: []api.DocumentMethod{}, APIs: map[string]api.APIInfo{}}
+	doc.Info = api.DocumentInfo{Title: p.self.Load().Name, Version: "1"}
+	bound := *p.bindings.Load()
+	names := make([]string, 0, len(bound))
+	for name := range bound {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	components := map[string]json.RawMessage{}
+	for _, name := range names {
+		b := bound[name]
+		_, version, side, _ := b.API()
+		d := b.Document()
+		if len(names) == 1 {
+			doc.Info, doc.Side, doc.Other, doc.Inverted = d.Info, d.Side, d.Other, d.Inverted
+		}
+		visible := 0
+		for _, dm := range d.Methods {
+			if p.policy().Allows(m.verdict.Principal, dm.Name, security.Role(dm.Role)).Allowed {
+				doc.Methods = append(doc.Methods, dm)
+				visible++
+			}
+		}
+		if visible == 0 && isGuest(m.verdict.Principal) {
+			continue
+		}
+		doc.Outgoing = append(doc.Outgoing, d.Outgoing...)
+		doc.APIs[name] = api.APIInfo{Version: version, Side: side, Hash: b.Hash()}
+		if d.Components != nil {
+			for n, s := range d.Components.Schemas {
+				components[n] = s
+			}
+		}
+	}
+	if len(components) > 0 {
+		doc.Components = &api.DocumentComponents{Schemas: components}
+	}
+	raw, err := json.Marshal(doc)
+	return append(dst, raw...), err
+}
+
+// listPeers answers rpc.peers: the names, ids and APIs of those who introduced themselves here.
+func (p *Peer) listPeers(_ context.Context, _ *message, dst []byte) ([]byte, error) {
+	type entry struct {
+		ID   string                 `json:"id"`
+		Name string                 `json:"name"`
+		APIs map[string]api.APIInfo `json:"apis,omitempty"`
+	}
+	list := []entry{}
+	for info := range p.Peers() {
+		if info.ID != "" {
+			list = append(list, entry{info.ID, info.Name, info.APIs})
+		}
+	}
+	raw, err := json.Marshal(map[string]any{"peers": list})
+	return append(dst, raw...), err
+}

@@ -1,0 +1,243 @@
+package peer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"peermesh/api"
+	"peermesh/codec"
+	"peermesh/security"
+)
+
+// pending holds the calls that wait for an answer on a link, by their ids. The id of a call that was given up stays
+// until its late answer or the link's end, so that the answer is known for what it is.
+type pending struct {
+	mu     sync.Mutex
+	calls  map[uint64]*call // nil for a call that was given up
+	given  []uint64         // ids given up, oldest first; at most maxGivenUp
+	closed bool
+}
+
+const maxGivenUp = 1024
+
+func (p *pending) init() { p.calls = map[uint64]*call{} }
+
+// call is one request on its way to one peer.
+type call struct {
+	id       uint64
+	method   string
+	link     *link
+	to       *api.Info
+	number   uint64 // in the link's queue
+	signed   bool
+	notSent  bool       // nothing of it was written
+	done     chan *call // gets the call, once, when it has its outcome; has room for it
+	started  time.Time
+	dst      []byte
+	result   []byte
+	err      error // *api.Error, or a reason of our own
+	progress *progressQueue
+	own      func(*call) // of the engine's own calls: runs on the reader instead of done; must not block
+}
+
+// add enters a call; false when the link has ended.
+func (p *pending) add(c *call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.calls[c.id] = c
+	return true
+}
+
+// give takes a call out whose answer nobody waits for any more. It reports whether the call was still waiting.
+func (p *pending) give(c *call, reserve bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls[c.id] != c {
+		return false
+	}
+	if !reserve {
+		delete(p.calls, c.id)
+		return true
+	}
+	p.calls[c.id] = nil
+	if p.given = append(p.given, c.id); len(p.given) > maxGivenUp {
+		delete(p.calls, p.given[0])
+		p.given = append(p.given[:0], p.given[1:]...)
+	}
+	return true
+}
+
+// take takes out the call that an answer belongs to. late says that it was given up.
+func (p *pending) take(id uint64, fits func(*call) bool) (c *call, late bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, known := p.calls[id]
+	if c == nil {
+		delete(p.calls, id)
+		return nil, known
+	}
+	if !fits(c) {
+		return nil, false
+	}
+	delete(p.calls, id)
+	return c, false
+}
+
+func (p *pending) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, c := range p.calls {
+		if c != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// fail ends all calls with an error; none is taken afterwards.
+func (p *pending) fail(err error) {
+	p.mu.Lock()
+	p.closed = true
+	calls := p.calls
+	p.calls = map[uint64]*call{}
+	p.mu.Unlock()
+	for _, c := range calls {
+		if c != nil {
+			c.finish(nil, err)
+		}
+	}
+}
+
+func (c *call) finish(result []byte, err error) {
+	if result != nil {
+		c.result = append(c.dst, result...)
+	}
+	c.err = err
+	if c.own != nil {
+		c.own(c)
+		return
+	}
+	c.done <- c
+}
+
+// outcome makes the caller's error of what ended the call.
+func (c *call) outcome() error {
+	var remote *api.Error
+	if c.err == nil || errors.As(c.err, &remote) {
+		if remote != nil {
+			return remote
+		}
+		return nil
+	}
+	how := api.ErrOutcomeUnknown
+	if c.notSent || errors.Is(c.err, api.ErrGone) && c.link.out.take(c.number) {
+		how = api.ErrNotSent
+	}
+	return callError(c.to, c.method, how, c.err)
+}
+
+func callError(to *api.Info, method string, how, why error) *api.CallError {
+	e := &api.CallError{Method: method, Err: fmt.Errorf("%w: %w", how, why)}
+	if to != nil {
+		e.Peer = to.Name
+	}
+	return e
+}
+
+// complete hands an answer to the call that waits for it: link, id and principal must match. It runs on the reader.
+func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
+	id, ok := plainNumber(m.ID)
+	if !ok {
+		l.stray(m, frame)
+		return
+	}
+	c, late := l.calls.take(id, func(c *call) bool {
+		return (v.Verified || !c.signed) && (!c.to.Verified || c.to.Principal == v.Principal.String() && c.to.Name == v.User)
+	})
+	if c == nil {
+		if late {
+			l.p.stats.late.Add(1)
+		} else {
+			l.stray(m, frame)
+		}
+		return
+	}
+	l.p.tapReply(l, v, c, frame)
+	if m.Kind == codec.Response {
+		c.finish(m.Result, nil)
+		return
+	}
+	c.finish(nil, codec.DecodeError(m.Error))
+}
+
+// stray counts an answer to no question of ours. It is not answered, whatever it is.
+func (l *link) stray(m *codec.Message, frame []byte) {
+	l.p.stats.strays.Add(1)
+	if m.Kind == codec.ErrorReply {
+		e := codec.DecodeError(m.Error)
+		l.p.protocolError(l, fmt.Errorf("peer: an error that belongs to no call: %w", e), frame)
+		return
+	}
+	l.p.protocolError(l, errors.New("peer: an answer to no call"), frame)
+}
+
+// progressQueue carries progress from the reader to the goroutine that waits for the call.
+type progressQueue struct {
+	mu     sync.Mutex
+	values []json.RawMessage
+	wake   chan struct{}
+}
+
+const maxProgress = 256 // values that wait; the oldest gives way
+
+func (q *progressQueue) push(v []byte) {
+	q.mu.Lock()
+	if len(q.values) >= maxProgress {
+		q.values = q.values[1:]
+	}
+	q.values = append(q.values, bytes.Clone(v))
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *progressQueue) deliver(f func(json.RawMessage)) {
+	q.mu.Lock()
+	values := q.values
+	q.values = nil
+	q.mu.Unlock()
+	for _, v := range values {
+		f(v)
+	}
+}
+
+// progressed hands a $/progress notification to its call. Tokens are our request ids.
+func (l *link) progressed(params []byte) {
+	var p struct {
+		Token json.RawMessage `json:"token"`
+		Value json.RawMessage `json:"value"`
+	}
+	if json.Unmarshal(params, &p) != nil || p.Value == nil {
+		return
+	}
+	id, ok := plainNumber(p.Token)
+	if !ok {
+		return
+	}
+	l.calls.mu.Lock()
+	c := l.calls.calls[id]
+	l.calls.mu.Unlock()
+	if c != nil && c.progress != nil {
+		c.progress.push(p.Value)
+	}
+}

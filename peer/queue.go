@@ -1,0 +1,183 @@
+package peer
+
+import (
+	"sync"
+
+	"peermesh/api"
+	"peermesh/security"
+)
+
+// queue holds the messages that wait to be written to a link: one growing buffer of text and a list of where each
+// message ends. Senders append under the lock; the flusher swaps the whole for an empty one. Nothing in it is signed
+// yet, because time, nonce and sequence are given when a message is written.
+type queue struct {
+	mu       sync.Mutex
+	cur      batch
+	spare    batch
+	first    uint64 // number of the first message of cur
+	messages int    // waiting or being written
+	bytes    int
+	closed   bool
+	wake     chan struct{} // of one place
+	maxMsgs  int
+	maxBytes int
+}
+
+// batch is a run of messages.
+type batch struct {
+	text  []byte
+	items []item
+}
+
+// item is one message of a batch.
+type item struct {
+	end    int // where its text ends; it begins where the one before ends
+	out    security.Outgoing
+	method *api.Method // of a notification that may be dropped for a newer one; else nil
+	gone   bool        // dropped or taken back
+}
+
+const keepBatch = 256 << 10 // a larger text buffer is not kept
+
+func newQueue(maxMsgs, maxBytes int) *queue {
+	return &queue{wake: make(chan struct{}, 1), maxMsgs: maxMsgs, maxBytes: maxBytes}
+}
+
+// urgency says what happens to a message that finds the queue full.
+type urgency uint8
+
+const (
+	ordinary urgency = iota // it is refused
+	answer                  // it may go up to twice the bound; beyond that the link is too slow
+	urgent                  // it always goes
+)
+
+// push appends a message, a copy of text. It returns its number, for take, and whether another was dropped for it. The
+// error is ErrBusy or ErrGone.
+func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency) (number uint64, dropped bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0, false, api.ErrGone
+	}
+	factor := 1
+	if u == answer {
+		factor = 2
+	}
+	if u != urgent && (q.messages >= factor*q.maxMsgs || q.bytes > 0 && q.bytes+len(text) > factor*q.maxBytes) {
+		if m == nil || !m.DropOldest || !q.dropOldestLocked(m) {
+			return 0, false, api.ErrBusy
+		}
+		dropped = true
+	}
+	if m != nil && !m.DropOldest {
+		m = nil
+	}
+	number = q.first + uint64(len(q.cur.items))
+	q.cur.text = append(q.cur.text, text...)
+	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m})
+	q.messages++
+	q.bytes += len(text)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return number, dropped, nil
+}
+
+// dropOldestLocked takes back the oldest waiting message of the same method.
+func (q *queue) dropOldestLocked(m *api.Method) bool {
+	for i := range q.cur.items {
+		if it := &q.cur.items[i]; it.method == m && !it.gone {
+			q.removeLocked(i)
+			return true
+		}
+	}
+	return false
+}
+
+func (q *queue) removeLocked(i int) {
+	q.cur.items[i].gone = true
+	q.messages--
+	q.bytes -= q.cur.size(i)
+}
+
+// take takes a message back. It reports whether that was in time: whether nothing of it was written.
+func (q *queue) take(number uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if number < q.first {
+		return false
+	}
+	i := int(number - q.first)
+	if i < len(q.cur.items) && !q.cur.items[i].gone {
+		q.removeLocked(i)
+	}
+	return true
+}
+
+// swap returns what waits, to be handed back to done after it was written. It is for the flusher alone.
+func (q *queue) swap() batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.cur
+	q.first += uint64(len(b.items))
+	q.cur, q.spare = q.spare, batch{}
+	return b
+}
+
+// done gives a written batch back and its place free.
+func (q *queue) done(b batch) {
+	messages, bytes := 0, 0
+	for i := range b.items {
+		if !b.items[i].gone {
+			messages++
+			bytes += b.size(i)
+		}
+		b.items[i].out = security.Outgoing{}
+	}
+	if cap(b.text) > keepBatch {
+		b.text = nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.messages -= messages
+	q.bytes -= bytes
+	q.spare = batch{text: b.text[:0], items: b.items[:0]}
+}
+
+// close refuses further messages and returns how many were still waiting.
+func (q *queue) close() (lost int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for i := range q.cur.items {
+		if !q.cur.items[i].gone {
+			lost++
+		}
+	}
+	q.cur, q.spare = batch{}, batch{}
+	return lost
+}
+
+// empty reports whether nothing waits and nothing is being written.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.messages == 0
+}
+
+func (b *batch) size(i int) int {
+	if i == 0 {
+		return b.items[0].end
+	}
+	return b.items[i].end - b.items[i-1].end
+}
+
+func (b *batch) textOf(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = b.items[i-1].end
+	}
+	return b.text[start:b.items[i].end]
+}

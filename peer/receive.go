@@ -1,0 +1,267 @@
+package peer
+
+import (
+	"bytes"
+	"errors"
+
+	"peermesh/api"
+	"peermesh/codec"
+	"peermesh/security"
+)
+
+// receive takes one frame that is not empty. An error ends the link. It runs on the reader.
+func (l *link) receive(frame []byte) error {
+	params, is, err := codec.ParseSecInfo(frame)
+	if err != nil {
+		l.count("secinfo")
+		return &closeError{reason: reasonRefused, err: err}
+	}
+	if is {
+		return l.receiveSecInfo(params)
+	}
+	signed := l.secinfo != nil
+	verdict, payload, err := l.sec.Open(l.secinfo, frame, l.kindOf)
+	if l.p.keyless {
+		verdict.Principal.Role = security.RoleMember // everybody on this machine is
+	}
+	secinfo := l.secinfo
+	if signed {
+		l.forgetSecInfo()
+	}
+	if err != nil {
+		return l.refuse(err, frame, signed)
+	}
+	if !l.parsed {
+		l.parse(payload)
+	}
+	l.parsed = false
+	if verdict.Verified || l.parseErr == nil || codec.IsBatch(payload) && codec.Valid(payload) {
+		l.acquaint(&verdict)
+	}
+	if codec.IsBatch(payload) {
+		err = l.receiveBatch(payload, &verdict, secinfo)
+	} else {
+		err = l.receiveMessage(&verdict, payload, secinfo, l.parseErr, nil)
+	}
+	if l.fresh {
+		l.fresh = false
+		l.p.prove(l)
+	}
+	return err
+}
+
+var errOrphan = errors.New("peer: two rpc.secinfo frames in a row")
+
+func (l *link) receiveSecInfo(params []byte) error {
+	if l.secinfo != nil {
+		l.count("secinfo")
+		return &closeError{reason: reasonRefused, err: errOrphan}
+	}
+	l.secBufIn(params)
+	l.awaiting.Store(l.p.sinceStart() + 1)
+	l.p.clock.nudge()
+	if !l.known.Load() && l.p.knowsKey(l.secinfo) {
+		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
+	}
+	return nil
+}
+
+// secBufIn keeps the params until the payload is there: they are a range of the reader's buffer.
+func (l *link) secBufIn(params []byte) { l.secinfo = append(make([]byte, 0, len(params)), params...) }
+
+// parse reads the payload into l.msg.
+func (l *link) parse(payload []byte) {
+	l.parsed = true
+	l.parseErr = l.msg.Parse(payload)
+}
+
+// kindOf tells the security provider what a payload is. It is called once the signature was verified.
+func (l *link) kindOf(payload []byte) security.Kind {
+	l.parse(payload)
+	if codec.IsBatch(payload) {
+		return batchKind(payload)
+	}
+	if l.parseErr != nil {
+		var inv *codec.InvalidError
+		if errors.As(l.parseErr, &inv) && inv.Silent {
+			return security.Notification
+		}
+		return security.Broken
+	}
+	switch l.msg.Kind {
+	case codec.Notification:
+		return security.Notification
+	case codec.Request:
+		if string(l.msg.Method) == methodHello {
+			return security.Hello
+		}
+		return security.Request
+	}
+	return security.Response
+}
+
+func batchKind(payload []byte) security.Kind {
+	elements, err := codec.SplitBatch(nil, payload)
+	if err != nil {
+		return security.Broken
+	}
+	requests, responses := 0, 0
+	for _, e := range elements {
+		var m codec.Message
+		switch err := m.Parse(e); {
+		case err != nil || m.Kind == codec.Request:
+			requests++
+		case m.Kind == codec.Response || m.Kind == codec.ErrorReply:
+			responses++
+		}
+	}
+	switch {
+	case requests > 0 && responses > 0:
+		return security.Mixed
+	case requests > 0:
+		return security.Request
+	case responses > 0:
+		return security.Response
+	}
+	return security.Notification
+}
+
+// acquaint notes who speaks. The first acceptable message ends the time of suspicion.
+func (l *link) acquaint(v *security.Verdict) {
+	if !l.known.Load() {
+		l.known.Store(true)
+		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
+		_ = l.reserve(0) // giving back never fails
+		l.conn.Admitted()
+		l.p.acquainted(l, v)
+		return
+	}
+	if info := l.info.Load(); v.Verified && !info.Verified || v.User != "" && info.Name == info.Address {
+		l.p.acquainted(l, v) // it began to sign, or to say its name
+	}
+}
+
+// refuse answers a frame that the security provider did not accept, as the table of protocol section 3.1 says.
+func (l *link) refuse(err error, frame []byte, signed bool) error {
+	defer func() { l.parsed = false }()
+	var r *security.Refusal
+	if !errors.As(err, &r) {
+		l.count("provider")
+		return &closeError{reason: reasonRefused, err: err}
+	}
+	l.count(string(r.Reason))
+	l.p.tapRefused(l, frame, r)
+	if r.Close {
+		return &closeError{reason: reasonRefused, err: err}
+	}
+	if !l.parsed && r.Answer != security.AnswerNull {
+		l.parse(frame)
+	}
+	if id, ok := l.answerID(frame, r); ok {
+		out := r.Reply()
+		if r.Answer != security.AnswerSigned {
+			out = security.Outgoing{}
+		}
+		if r.Answer == security.AnswerSigned || l.p.mayAnswer(l.conn) {
+			l.pushRefusal(codec.AppendError(nil, id, r.APIError(), nil), out)
+		}
+	}
+	if l.dialled && !l.known.Load() {
+		if !l.parsed {
+			l.parse(frame)
+		}
+		if l.parseErr == nil && l.msg.Kind == codec.ErrorReply {
+			return l.turnedAway(codec.DecodeError(l.msg.Error))
+		}
+	}
+	if r.Failure {
+		return l.failure(err)
+	}
+	return nil
+}
+
+// pushRefusal queues a refusal. An unsigned one must leave without a signature whatever the link is.
+func (l *link) pushRefusal(text []byte, out security.Outgoing) {
+	_ = l.push(text, out, answer)
+}
+
+// answerID returns the id that a refusal is answered with, and whether it is answered at all: notifications and
+// responses never are.
+func (l *link) answerID(frame []byte, r *security.Refusal) ([]byte, bool) {
+	switch {
+	case r.Answer == security.AnswerNone:
+		return nil, false
+	case r.Answer == security.AnswerNull:
+		return nil, true
+	case codec.IsBatch(frame):
+		return nil, true
+	}
+	if l.parseErr != nil {
+		var inv *codec.InvalidError
+		if errors.As(l.parseErr, &inv) {
+			return inv.ID, !inv.Silent
+		}
+		return nil, true
+	}
+	if l.msg.Kind != codec.Request {
+		return nil, false
+	}
+	return bytes.Clone(l.msg.ID), true
+}
+
+const maxFailures = 3
+
+// failure counts a message without a valid signature; the third ends the link.
+func (l *link) failure(err error) error {
+	if l.failures++; l.failures >= maxFailures {
+		return &closeError{reason: reasonRefused, err: err, flush: true}
+	}
+	return nil
+}
+
+// receiveMessage handles one message, alone or an element of a batch.
+func (l *link) receiveMessage(v *security.Verdict, frame, secinfo []byte, parseErr error, b *batchReply) error {
+	m := &l.msg
+	if parseErr != nil {
+		l.invalid(v, frame, parseErr, b)
+		return nil
+	}
+	switch m.Kind {
+	case codec.Response, codec.ErrorReply:
+		l.complete(m, v, frame)
+		return nil
+	case codec.Notification:
+		return l.notified(m, v, frame, secinfo)
+	}
+	return l.requested(m, v, frame, secinfo, b)
+}
+
+// invalid answers what is no message.
+func (l *link) invalid(v *security.Verdict, frame []byte, err error, b *batchReply) {
+	var inv *codec.InvalidError
+	if !errors.As(err, &inv) {
+		l.count("syntax")
+		l.p.protocolError(l, err, frame)
+		l.reply(v, nil, codec.AppendError(nil, nil, errParse, nil), b)
+		return
+	}
+	l.count("invalid")
+	l.p.protocolError(l, err, frame)
+	if !inv.Silent {
+		l.reply(v, inv.ID, codec.AppendError(nil, inv.ID, inv.RPC(), nil), b)
+	}
+}
+
+// reply queues the answer to a message, or puts it into the batch's.
+func (l *link) reply(v *security.Verdict, id, text []byte, b *batchReply) {
+	if b != nil {
+		b.add(text)
+		return
+	}
+	l.p.tapSent(l, text)
+	_ = l.push(text, v.Reply(), answer)
+}
+
+func (l *link) replyError(v *security.Verdict, id []byte, e *api.Error, b *batchReply) {
+	l.reply(v, id, codec.AppendError(nil, id, e, nil), b)
+}

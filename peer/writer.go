@@ -1,0 +1,113 @@
+package peer
+
+import (
+	"runtime"
+	"time"
+
+	"peermesh/codec"
+)
+
+// writeDeadline is how long one write may block before the link counts as dead.
+const writeDeadline = 10 * time.Second
+
+// flushSize is how much is collected before it is written.
+const flushSize = 64 << 10
+
+// flush is the link's writer, the only goroutine that writes: it takes what is queued, protects each message, and
+// hands all that is ready to one write. Senders, handlers and the reader only append to the queue, so nothing else is
+// ever held up by the other end. It ends when the link ends, or after a last flush once the link is closing.
+func (l *link) flush() {
+	defer l.p.wg.Done()
+	for {
+		select {
+		case <-l.out.wake:
+		case <-l.ended:
+			return
+		}
+		// One yield: whoever is about to send too gets into the same write.
+		runtime.Gosched()
+		if err := l.writeQueued(); err != nil {
+			l.end(reasonLost, err)
+			return
+		}
+		if l.closing.Load() && l.out.empty() {
+			l.end(reasonBye, nil)
+			return
+		}
+	}
+}
+
+// writeQueued writes until the queue is empty.
+func (l *link) writeQueued() error {
+	framing := l.framing.Load()
+	if framing == nil {
+		return nil // the other end has not shown yet how it frames; the reader wakes us when it has
+	}
+	for {
+		b := l.out.swap()
+		if len(b.items) == 0 {
+			l.out.done(b)
+			l.wbuf = keep(l.wbuf)
+			return nil
+		}
+		buf := l.wbuf[:0]
+		var err error
+		for i := range b.items {
+			if b.items[i].gone {
+				continue
+			}
+			if buf, err = l.protect(buf, *framing, &b.items[i], b.textOf(i)); err != nil {
+				break
+			}
+			if len(buf) >= flushSize {
+				if err = l.write(buf); err != nil {
+					break
+				}
+				buf = buf[:0]
+			}
+		}
+		if err == nil && len(buf) > 0 {
+			err = l.write(buf)
+		}
+		l.wbuf = buf
+		l.out.done(b)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// protect appends a message, with its secinfo before it where it has one, in frames.
+func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]byte, error) {
+	if it.out.To == "" {
+		return f.Append(buf, text), nil // a refusal of what was not signed leaves unsigned
+	}
+	if f == codec.LF {
+		if compact := codec.Compact(text); len(compact) != len(text) {
+			text, it.out.Sum = compact, nil
+		}
+	}
+	secinfo, payload, err := l.sec.Seal(l.secBuf[:0], it.out, text)
+	if err != nil {
+		return buf, err
+	}
+	if len(secinfo) > 0 {
+		l.secBuf = secinfo
+		l.secFrame = codec.AppendSecInfo(l.secFrame[:0], secinfo)
+		buf = f.Append(buf, l.secFrame)
+	}
+	return f.Append(buf, payload), nil
+}
+
+func (l *link) write(buf []byte) error {
+	_ = l.conn.SetWriteDeadline(time.Now().Add(writeDeadline)) // a connection without deadlines is a local one
+	_, err := l.conn.Write(buf)
+	return err
+}
+
+func keep(buf []byte) []byte {
+	if cap(buf) > 4*flushSize {
+		return nil
+	}
+	return buf[:0]
+}
