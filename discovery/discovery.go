@@ -51,7 +51,7 @@ type Record struct {
 	// ID is the peer id. It is empty for a static address until somebody has linked it: such a record stands alone,
 	// is never merged, and is told apart by its first address.
 	ID string
-	// Name and Boot are what the peer said; both are empty where ID is.
+	// Name and Boot are what the peer said; both are empty where ID is. The name is for display: no proof covers it.
 	Name, Boot string
 	// Source names where the record comes from: "mdns", "local", "static". In merged records it holds all of them,
 	// sorted and comma separated.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type Set struct {
 	done    chan struct{}
 	wake    chan struct{} // there may be an event
 	subnets func() []netip.Prefix
+	ours    atomic.Pointer[subnetList]
 
 	mu         sync.Mutex
 	self       Announcement
@@ -46,8 +48,12 @@ type Set struct {
 	kept       map[string]struct{}
 	pendingAsk int
 	ran        bool
-	own        []netip.Prefix // our subnets, as read at ownRead
-	ownRead    time.Time
+}
+
+// subnetList is what our subnets were when they were read.
+type subnetList struct {
+	at   time.Time
+	list []netip.Prefix
 }
 
 // New makes a Set of sources; where several contribute equally good addresses to a peer, those of the source named
@@ -138,6 +144,7 @@ func (s *Set) ended(ctx context.Context, f *Feed, err error) {
 	default:
 		s.setState(f, "stopped", nil)
 	}
+	own := s.ownSubnets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.closed = true
@@ -145,7 +152,6 @@ func (s *Set) ended(ctx context.Context, f *Feed, err error) {
 	if stopping {
 		return // nobody is told that everybody left because we did
 	}
-	own := s.subnetsLocked()
 	for key := range s.table.entries {
 		s.table.drop(f, s.feeds, key, Removed, own)
 	}
@@ -159,6 +165,7 @@ func (s *Set) report(f *Feed, ev Event) {
 		rec.Addrs = rec.Addrs[:4*MaxAddrs]
 	}
 	rec.Addrs = slices.Clone(rec.Addrs)
+	own := s.ownSubnets()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,9 +182,9 @@ func (s *Set) report(f *Feed, ev Event) {
 	}
 	var news bool
 	if ev.Kind == Left {
-		news = s.table.drop(f, s.feeds, key, ev.Reason, s.subnetsLocked())
+		news = s.table.drop(f, s.feeds, key, ev.Reason, own)
 	} else {
-		news = s.table.put(f, s.feeds, rec, s.subnetsLocked(), s.keptLocked)
+		news = s.table.put(f, s.feeds, rec, own, s.keptLocked)
 	}
 	if !news {
 		return
@@ -190,11 +197,15 @@ func (s *Set) keptLocked(id string) bool {
 	return ok
 }
 
-func (s *Set) subnetsLocked() []netip.Prefix {
-	if now := time.Now(); s.ownRead.IsZero() || now.Sub(s.ownRead) >= subnetsAge {
-		s.own, s.ownRead = s.subnets(), now
+// ownSubnets returns our subnets, read not long ago. It asks the system and so is not for holders of the lock.
+func (s *Set) ownSubnets() []netip.Prefix {
+	now := time.Now()
+	if l := s.ours.Load(); l != nil && now.Sub(l.at) < subnetsAge {
+		return l.list
 	}
-	return s.own
+	l := &subnetList{now, s.subnets()}
+	s.ours.Store(l)
+	return l.list
 }
 
 // Next waits for the next event. It returns the error of ctx when that ends first, and ErrStopped after Run has

@@ -30,6 +30,11 @@
 // announcement has at most 8 addresses, a packet of ours 1,200 bytes. Each answer goes to everybody at most once a
 // second, and at most 100 questions a second are answered to the asker alone.
 //
+// While we announce, the library's server has port 5353 open beside whoever else has it, avahi for instance. Packets to
+// the group reach all of them; packets to the port alone reach the one that came last, on Linux. So on a machine with
+// peers another responder may miss answers that are meant for it alone, which it must be able to do without (RFC 6762,
+// section 15.1); for ours nobody depends on them.
+//
 // # Security
 //
 // Everybody on the network can read what is announced, and can replay it. So nothing secret is in it, and it is a hint

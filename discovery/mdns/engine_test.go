@@ -228,6 +228,25 @@ func TestRestartIsAnUpdate(t *testing.T) {
 	})
 }
 
+// What a keyed peer said before its restart is not believed again, whoever repeats it.
+func TestReplayOfAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, a, b := pair(t, Config{Keys: [][]byte{keyOf("1")}})
+		again := peerNamed("b", 7003)
+		again.Boot = "1767225700000-00000000"
+		if err := b.Update(again); err != nil {
+			t.Fatal(err)
+		}
+		a.expect(discovery.Updated, "b", "", 2*time.Second)
+		n.inject("eth0", ipv4Family, stranger, packetOf(t, keyOf("1"), 120, peerNamed("b", 7002)), nil)
+		a.quiet(time.Minute)
+		if a.counter("stale") != 1 {
+			t.Errorf("%v", a.src.Status().Counters)
+		}
+	})
+}
+
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

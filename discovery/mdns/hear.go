@@ -99,7 +99,14 @@ func (r *runner) hearService(now time.Time, h heard, s *service) {
 		r.stats.unreachable.Add(1)
 		return
 	}
-	_, known := r.cache.peers[a.id]
+	old, known := r.cache.peers[a.id]
+	// An earlier run of the peer than the one we know: a late packet, or a recording that somebody plays. A clock that
+	// was set back looks the same, and is forgiven when the record expires. Without keys this is not done, as whoever
+	// invents a boot in the far future would lock the real peer out.
+	if known && old.trusted && a.boot < old.boot {
+		r.stats.stale.Add(1)
+		return
+	}
 	rec, evicted, ok := r.cache.put(now, a, h.link.iface.index, h.link.iface.name, sameHost, len(r.cfg.Keys) > 0)
 	if evicted != nil || !ok {
 		r.stats.evicted.Add(1)

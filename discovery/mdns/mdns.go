@@ -79,7 +79,8 @@ func (s *Source) Name() string { return sourceName }
 //   - packets, and of these foreign (about other services), own (ours, looped back), bad (not DNS), crosstalk (by
 //     another interface than the socket's), offlink (from outside of the link), dropped (came too fast)
 //   - queries for us, and suppressed, those of somebody who knew us already
-//   - records of peers, and of these the refused: proof, malformed, unreachable, incomplete; evicted for want of room
+//   - records of peers, and of these the refused: proof, malformed, unreachable, stale, incomplete; evicted for want of
+//     room
 //   - asked, announced, answered (to all), unicast (to the asker alone), limited (not answered: too many), goodbyes
 //   - send_errors, read_errors
 func (s *Source) Status() discovery.SourceStatus {

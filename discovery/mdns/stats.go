@@ -6,7 +6,7 @@ import "sync/atomic"
 type stats struct {
 	packets, foreign, own, bad, crosstalk, offlink, dropped atomic.Uint64
 	queries, suppressed, incomplete                         atomic.Uint64
-	records, proof, malformed, unreachable, evicted         atomic.Uint64
+	records, proof, malformed, unreachable, stale, evicted  atomic.Uint64
 	asked, announced, answered, goodbyes, unicast, limited  atomic.Uint64
 	sendErrors, readErrors                                  atomic.Uint64
 }
@@ -31,6 +31,7 @@ func (s *stats) counters() map[string]uint64 {
 		"proof":       s.proof.Load(),       // refused: no proof, a wrong one, or one of another mesh
 		"malformed":   s.malformed.Load(),   // refused: not what a peer announces
 		"unreachable": s.unreachable.Load(), // refused: no address that can be dialled from here
+		"stale":       s.stale.Load(),       // refused: of an earlier run of the peer
 		"incomplete":  s.incomplete.Load(),  // a name without its records
 		"evicted":     s.evicted.Load(),     // forgotten to make room for others
 
