@@ -306,6 +306,7 @@ func (c *call) abandon(ctx context.Context) bool {
 		return false
 	}
 	c.err, c.notSent = ctx.Err(), taken
+	c.link.p.tapFailed(c, c.err)
 	if taken {
 		return true
 	}

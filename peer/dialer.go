@@ -60,7 +60,6 @@ func (p *Peer) follow() {
 		if err != nil {
 			return
 		}
-		p.log.Debug("discovery", "event", ev.String())
 		p.change(func() { p.discoveredLocked(ev) })
 	}
 }

@@ -111,6 +111,7 @@ func (p *pending) fail(err error) {
 	p.mu.Unlock()
 	for _, c := range calls {
 		if c != nil {
+			c.link.p.tapFailed(c, err)
 			c.finish(nil, err)
 		}
 	}

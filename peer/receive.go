@@ -258,7 +258,9 @@ func (l *link) reply(v *security.Verdict, id, text []byte, b *batchReply) {
 		b.add(text)
 		return
 	}
-	l.p.tapSent(l, text)
+	if !ownMethod(string(l.msg.Method)) {
+		l.p.tapSent(l, text)
+	}
 	_ = l.push(text, v.Reply(), answer)
 }
 

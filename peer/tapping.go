@@ -2,6 +2,8 @@ package peer
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -88,6 +90,19 @@ func (p *Peer) tapReply(l *link, v *security.Verdict, c *call, frame []byte) {
 	if r := p.tap.Load(); r != nil && !ownMethod(c.method) {
 		e := p.receivedEvent(l, v, frame)
 		e.Kind, e.Method, e.RTT = tap.Reply, c.method, time.Since(c.started)
+		r.Add(e)
+	}
+}
+
+// tapFailed records that a call of ours ended without an answer.
+func (p *Peer) tapFailed(c *call, err error) {
+	if r := p.tap.Load(); r != nil && !ownMethod(c.method) {
+		e := p.sentEvent(c.link, nil)
+		e.Kind, e.Method, e.ID, e.RTT = tap.Failed, c.method, c.id, time.Since(c.started)
+		e.Reason = err.Error()
+		if errors.Is(err, context.DeadlineExceeded) {
+			e.Reason = fmt.Sprintf("no answer in %s", e.RTT.Round(time.Millisecond))
+		}
 		r.Add(e)
 	}
 }

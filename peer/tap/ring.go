@@ -20,6 +20,7 @@ const (
 	Sent     Kind = iota // a message was queued for its receivers
 	Received             // a message came in and was accepted
 	Reply                // an answer to a call of ours came in
+	Failed               // a call of ours ended without an answer
 	Refused              // a message came in and was not accepted
 	Dropped              // a message was lost for want of room
 	Unheard              // a notification came in that nobody handles
@@ -39,8 +40,9 @@ type Event struct {
 	Alg     string        // HS256, or none
 	User    string        // the name in the signature
 	OK      bool          // the signature, where there is one, was good, and none was missing
-	Method  string        // of Reply: what was called
-	RTT     time.Duration // of Reply: from the call to the answer
+	Method  string        // of Reply and Failed: what was called
+	ID      uint64        // of Failed: the id of the call
+	RTT     time.Duration // of Reply and Failed: from the call to its end
 	Handler time.Duration // of a sent answer: how long the handler ran
 	Change  string        // of Change: joined, updated, suspect, back, left, refused
 	Reason  string        // of Change, Refused and Dropped
