@@ -13,35 +13,39 @@ type Kind uint8
 // The kinds of message. The zero Kind is a message that is not valid.
 const (
 	Invalid      Kind = iota
-	Request           // has a method and an id, which may be null
-	Notification      // has a method and no id
-	Response          // has an id and a result
-	ErrorReply        // has an id and an error
+	Request           // has a method and an id, which may be null; is answered once
+	Notification      // has a method and no id; is never answered
+	Response          // has an id and a result; is never answered
+	ErrorReply        // has an id and an error; is never answered
 )
 
+// String returns the kind in one word.
 func (k Kind) String() string {
-	return [...]string{"invalid", "request", "notification", "response", "error"}[k]
+	names := [...]string{"invalid", "request", "notification", "response", "error"}
+	if int(k) >= len(names) {
+		k = Invalid
+	}
+	return names[k]
 }
 
-// Message is one message by its parts. All parts are ranges of the frame that was parsed, valid as long as the frame;
-// only a method name with escapes is a copy. A nil part is absent.
+// Message is one message by its parts. All parts are ranges of the frame that was parsed, with no capacity beyond their
+// end, and change when the frame changes; only a method name that was written with escapes is a copy. A nil part is
+// absent. The zero Message is ready for Parse. It belongs to one goroutine at a time.
 type Message struct {
 	Kind   Kind
-	Method []byte // unescaped
-	ID     []byte // raw JSON: a string, a number or null
-	Params []byte // raw JSON: an object or array
-	Result []byte // raw JSON
-	Error  []byte // raw JSON; see DecodeError
-	Meta   []byte // raw JSON object; see ParseMeta
-
-	reply bool // has a result or error, so whatever is wrong with it, it is not answered
+	Method []byte // unescaped, so that it may hold any character; may be empty, but not nil, where there is a method
+	ID     []byte // raw JSON: a string, a number or null, to be echoed byte for byte
+	Params []byte // raw JSON: an object or array; nil for null, which some write where they mean absent
+	Result []byte // raw JSON: any value
+	Error  []byte // raw JSON: any value; see DecodeError
+	Meta   []byte // raw JSON: an object; see ParseMeta
 }
 
 // InvalidError is returned for a frame that is JSON but no valid JSON-RPC 2.0 message. It stands for -32600.
 type InvalidError struct {
-	ID     []byte // of the message where it could be read, else nil: the answer then has the id null
-	Reason string
-	Silent bool // it is a response or notification, which is never answered
+	ID     []byte // a range of the frame where the id could be read, else nil: the answer then has the id null
+	Reason string // for people
+	Silent bool   // it is a response or notification, which is never answered, whatever is wrong with it
 }
 
 func (e *InvalidError) Error() string { return "codec: invalid message: " + e.Reason }
@@ -51,9 +55,13 @@ func (e *InvalidError) RPC() *api.Error {
 	return &api.Error{Code: api.CodeInvalidRequest, Message: "invalid request: " + e.Reason}
 }
 
-// Parse reads one message that is not a batch. It checks the whole frame in one pass: RFC 8259 syntax, UTF-8, depth,
-// and of the envelope (JSON-RPC 2.0, sections 4 and 5) exact member names, no duplicates, version and types. Unknown
-// members are ignored. The error is ErrSyntax or an *InvalidError. The previous content of m is overwritten.
+// Parse reads one message that is not a batch, protocol section 1. It checks the whole frame in one pass: RFC 8259
+// syntax, UTF-8, at most MaxDepth levels of which the message is the first, and of the envelope exact member names, no
+// member twice, version and types. Members that JSON-RPC 2.0 does not know are ignored, and so is a meta that is no
+// object.
+//
+// The error is ErrSyntax or an *InvalidError, and m is zero then. Parse keeps no reference to what m held before, and
+// allocates only for names with escapes and for errors.
 func (m *Message) Parse(frame []byte) error {
 	*m = Message{}
 	i := space(frame, 0)
@@ -67,15 +75,21 @@ func (m *Message) Parse(frame []byte) error {
 	if i = e.scan(frame, i); i < 0 || space(frame, i) != len(frame) {
 		return ErrSyntax
 	}
-	return m.classify(&e)
+	if reason := e.fill(m); reason != "" {
+		*m = Message{}
+		return &InvalidError{ID: e.readableID(), Reason: reason, Silent: e.silent()}
+	}
+	return nil
 }
 
 // envelope holds the raw values of the members that matter.
 type envelope struct {
 	jsonrpc, method, id, params, result, err, meta []byte
-	duplicate                                      bool
+	twice                                          bool // one of them stands twice
+	idTwice                                        bool
 }
 
+// scan reads the object that begins at b[i], and returns the offset behind it or -1.
 func (e *envelope) scan(b []byte, i int) int {
 	if i >= len(b) {
 		return -1
@@ -102,7 +116,10 @@ func (e *envelope) scan(b []byte, i int) int {
 			return -1
 		}
 		if member != nil {
-			e.duplicate = e.duplicate || *member != nil
+			if *member != nil {
+				e.twice = true
+				e.idTwice = e.idTwice || member == &e.id
+			}
 			*member = b[start:i:i]
 		}
 		i = space(b, i)
@@ -119,6 +136,8 @@ func (e *envelope) scan(b []byte, i int) int {
 	}
 }
 
+// member returns where the value of a member belongs, nil for those that are ignored. "All member names … are
+// case-sensitive"; a name may be written with escapes, as any string of JSON.
 func (e *envelope) member(name []byte) *[]byte {
 	if bytes.IndexByte(name, '\\') >= 0 {
 		name = unescape(name)
@@ -144,70 +163,78 @@ func (e *envelope) member(name []byte) *[]byte {
 	return nil
 }
 
-func (m *Message) classify(e *envelope) error {
-	m.reply = e.method == nil && (e.result != nil || e.err != nil)
-	invalid := func(reason string) error {
-		id := e.id
-		if id != nil && !validID(id) {
-			id = nil
-		}
-		return &InvalidError{ID: id, Reason: reason, Silent: m.reply}
-	}
+// fill makes a message of the members. It returns what is wrong with them, or nothing.
+func (e *envelope) fill(m *Message) (reason string) {
 	switch {
-	case e.duplicate:
-		return &InvalidError{Reason: "a member stands twice", Silent: m.reply}
+	case e.twice:
+		return "a member stands twice"
 	case e.jsonrpc == nil:
-		return invalid(`the member jsonrpc is missing`)
+		return "the member jsonrpc is missing"
 	case !isText(e.jsonrpc, "2.0"):
-		return invalid(`jsonrpc is not "2.0"`)
+		return `jsonrpc is not "2.0"`
 	case e.id != nil && !validID(e.id):
-		return invalid("the id is no string, number or null")
-	case e.meta != nil && e.meta[0] != '{':
-		return invalid("meta is no object")
+		return "the id is no string, number or null"
 	}
-	m.ID, m.Meta = e.id, e.meta
+	m.ID = e.id
+	if e.meta != nil && e.meta[0] == '{' {
+		m.Meta = e.meta
+	}
 	if e.method != nil {
-		return m.classifyCall(e, invalid)
+		return e.fillCall(m)
 	}
-	m.Result, m.Error = e.result, e.err
 	switch {
-	case !m.reply:
-		return invalid("there is no method")
+	case e.result == nil && e.err == nil:
+		return "there is no method"
 	case e.result != nil && e.err != nil:
-		return invalid("result and error exclude each other")
+		return "result and error exclude each other"
 	case e.id == nil:
-		return invalid("a response needs an id")
-	case e.result != nil:
-		m.Kind = Response
-	default:
+		return "a response needs an id"
+	}
+	m.Kind, m.Result, m.Error = Response, e.result, e.err
+	if e.err != nil {
 		m.Kind = ErrorReply
 	}
-	return nil
+	return ""
 }
 
-func (m *Message) classifyCall(e *envelope, invalid func(string) error) error {
+// fillCall makes a request or notification.
+func (e *envelope) fillCall(m *Message) (reason string) {
+	params := e.params
+	if params != nil && params[0] == 'n' {
+		params = nil // sourcegraph/jsonrpc2 and others write null where they mean absent
+	}
 	switch {
 	case e.method[0] != '"':
-		return invalid("the method is no string")
+		return "the method is no string"
 	case e.result != nil || e.err != nil:
-		return invalid("a message is either a request or a response")
+		return "a message is either a request or a response"
+	case params != nil && params[0] != '{' && params[0] != '[':
+		// "If present, parameters for the rpc call MUST be provided as a Structured value."
+		return "params are no object or array"
 	}
-	m.Method = text(e.method)
-	m.Kind = Request
+	m.Kind, m.Method, m.Params = Request, text(e.method), params
 	if e.id == nil {
 		m.Kind = Notification
 	}
-	if e.params != nil && e.params[0] == 'n' {
-		e.params = nil // sourcegraph/jsonrpc2 and others write null where they mean absent
+	return ""
+}
+
+// readableID returns the id to answer an invalid message with, nil for null.
+func (e *envelope) readableID() []byte {
+	if e.idTwice || e.id == nil || !validID(e.id) {
+		return nil
 	}
-	if e.params != nil && e.params[0] != '{' && e.params[0] != '[' {
-		m.Kind = Invalid
-		// "If present, parameters for the rpc call MUST be provided as a Structured value." A notification is not
-		// answered even so: "the Server MUST NOT reply to a Notification".
-		return &InvalidError{ID: e.id, Reason: "params are no object or array", Silent: e.id == nil}
+	return e.id
+}
+
+// silent reports whether an invalid message is a response or a notification all the same: "the Server MUST NOT reply
+// to a Notification", and nobody asked for an answer to an answer. Without a method that is a string, and without a
+// result or error, it is neither.
+func (e *envelope) silent() bool {
+	if e.method == nil {
+		return e.result != nil || e.err != nil
 	}
-	m.Params = e.params
-	return nil
+	return e.method[0] == '"' && e.id == nil
 }
 
 // validID reports whether a JSON value may be an id: "a String, Number, or NULL value".
@@ -227,31 +254,10 @@ func text(raw []byte) []byte {
 	return raw[1 : len(raw)-1]
 }
 
+// unescape returns the content of a JSON string that the scanner has found valid.
 func unescape(raw []byte) []byte {
 	var s string
-	_ = json.Unmarshal(raw, &s) // the scanner has seen that it is a string
+	_ = json.Unmarshal(raw, &s) // a valid string always fits
 	return []byte(s)
 }
 
-// DecodeError reads the error member of an error response. One that is no error object in the sense of JSON-RPC 2.0,
-// section 5.1, still becomes an error, with its text as the message, so that a call ends with it.
-func DecodeError(raw []byte) *api.Error {
-	var e struct {
-		Code    *json.Number    `json:"code"`
-		Message *string         `json:"message"`
-		Data    json.RawMessage `json:"data"`
-	}
-	err := json.Unmarshal(raw, &e)
-	if err != nil || e.Code == nil || e.Message == nil {
-		out := &api.Error{Code: api.CodeInternal, Message: "the peer sent a malformed error object"}
-		if json.Valid(raw) {
-			out.Data = bytes.Clone(raw)
-		}
-		return out
-	}
-	code, err := e.Code.Int64()
-	if err != nil || int64(int(code)) != code {
-		code = api.CodeInternal
-	}
-	return &api.Error{Code: int(code), Message: *e.Message, Data: e.Data}
-}
