@@ -2,12 +2,16 @@ package codec
 
 import "bytes"
 
-// The framings that end each frame with a delimiter. A frame ends there and never at a brace.
+// The framings that end each frame with a delimiter, protocol section 2. A frame ends there and never at a brace. White
+// space around the text, a CR before an LF too, is part of the frame.
 var (
+	// NUL ends each frame with a zero byte, which no JSON text holds. It is the default on byte streams.
 	NUL Framing = delimited{name: "jrpc", delim: 0}
-	WS  Framing = delimited{name: "ws", delim: 0}
-	// LF ends frames at a line break, and at NUL too. On the way out line breaks between the values of a frame, which
-	// raw params may hold, are dropped.
+	// WS is NUL for streams that are made of WebSocket messages, where a message's end counts as a zero byte.
+	WS Framing = delimited{name: "ws", delim: 0}
+	// LF ends frames at a line feed, and at NUL too. A line of nothing but white space is an empty frame. Append
+	// drops the line breaks between the values of a frame, which raw params may hold; a frame that is signed must
+	// have lost them before, see Compact.
 	LF Framing = delimited{name: "jrpc:lf", delim: '\n'}
 )
 
@@ -18,18 +22,28 @@ type delimited struct {
 
 func (d delimited) Name() string { return d.name }
 
+// index returns the offset of the first delimiter in data, or -1.
 func (d delimited) index(data []byte) int {
 	if d.delim == 0 {
 		return bytes.IndexByte(data, 0)
 	}
-	i := bytes.IndexByte(data, d.delim)
-	if i < 0 {
-		return bytes.IndexByte(data, 0)
+	// A window at a time, so that a stream that holds one of the two delimiters alone is not searched to its end for
+	// the other at every frame.
+	const window = 1 << 10
+	for start := 0; start < len(data); start += window {
+		w := data[start:min(start+window, len(data))]
+		i := bytes.IndexByte(w, d.delim)
+		if i >= 0 {
+			w = w[:i]
+		}
+		if j := bytes.IndexByte(w, 0); j >= 0 {
+			i = j
+		}
+		if i >= 0 {
+			return start + i
+		}
 	}
-	if j := bytes.IndexByte(data[:i], 0); j >= 0 {
-		return j
-	}
-	return i
+	return -1
 }
 
 func (d delimited) Cut(data []byte, from int) (Frame, int, int, error) {
@@ -38,7 +52,7 @@ func (d delimited) Cut(data []byte, from int) (Frame, int, int, error) {
 		return Frame{}, 0, len(data), nil
 	}
 	text := data[: from+i : from+i]
-	if d.delim == '\n' && len(bytes.TrimRight(text, "\r \t")) == 0 {
+	if d.delim == '\n' && len(bytes.TrimRight(text, " \t\r")) == 0 {
 		text = text[:0] // an empty line, typed or sent with CR LF, is a keep-alive
 	}
 	return Frame{Text: text}, from + i + 1, 0, nil
@@ -52,11 +66,14 @@ func (d delimited) Skip(_ *SkipState, data []byte) (int, bool) {
 }
 
 func (d delimited) Append(dst, frame []byte) []byte {
+	if d.delim == '\n' && bytes.IndexByte(frame, '\n') >= 0 {
+		frame = Compact(frame)
+	}
 	return append(append(dst, frame...), d.delim)
 }
 
-// Compact returns frame without line breaks, as LF framing needs it before the frame is signed. It returns frame
-// itself when there are none.
+// Compact returns a JSON text without line breaks, as LF framing needs it before the frame is signed. It returns frame
+// itself when there are none, and a copy otherwise.
 func Compact(frame []byte) []byte {
 	if bytes.IndexByte(frame, '\n') < 0 && bytes.IndexByte(frame, '\r') < 0 {
 		return frame
@@ -70,7 +87,7 @@ func Compact(frame []byte) []byte {
 		case c == '\\' && inString && i+1 < len(frame):
 			out = append(out, c)
 			i++
-		case (c == '\n' || c == '\r') && !inString:
+		case (c == '\n' || c == '\r') && !inString: // within a string they stand escaped
 			continue
 		}
 		out = append(out, frame[i])

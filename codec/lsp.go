@@ -6,31 +6,43 @@ import (
 	"strconv"
 )
 
-// LSP is the framing of the Language Server Protocol's base protocol: headers, an empty line, the text. Of the headers
-// only Content-Length counts; its name may be in any case.
+// LSP is the framing of the Language Server Protocol's base protocol, protocol section 2: header lines that end in CR
+// LF, an empty line, the text. Of the headers only Content-Length counts; its name may be in any case, and it stands
+// once. The headers are at most 4 KiB. A stream with broken headers cannot be read on: ErrHeader.
 var LSP Framing = lsp{}
 
 type lsp struct{}
 
-// ErrHeader is returned for a stream whose headers cannot be read. It cannot be read on.
+// ErrHeader is returned for a stream in LSP framing whose headers cannot be read. It is final.
 var ErrHeader = errors.New("codec: broken Content-Length header")
 
-const maxHeader = 4 << 10
+const (
+	maxHeader = 4 << 10
+	headerEnd = "\r\n\r\n"
+)
 
 func (lsp) Name() string { return "lsp" }
 
-func (lsp) Cut(data []byte, _ int) (Frame, int, int, error) {
+// Cut returns as next, once it has read the headers, where the frame ends; what they announce is not believed in any
+// other way.
+func (lsp) Cut(data []byte, from int) (Frame, int, int, error) {
+	if from > len(data) {
+		return Frame{}, 0, from, nil
+	}
 	head, length, err := lspHeader(data)
-	if err != nil || head == 0 || length > len(data)-head {
+	if err != nil || head == 0 {
 		return Frame{}, 0, 0, err
 	}
 	end := head + length
+	if end > len(data) {
+		return Frame{}, 0, end, nil
+	}
 	return Frame{Text: data[head:end:end]}, end, 0, nil
 }
 
 // lspHeader returns the length of the headers, 0 when they are not complete, and what they announce.
 func lspHeader(data []byte) (head, length int, err error) {
-	end := bytes.Index(data[:min(len(data), maxHeader)], []byte("\r\n\r\n"))
+	end := bytes.Index(data[:min(len(data), maxHeader)], []byte(headerEnd))
 	if end < 0 {
 		if len(data) >= maxHeader {
 			err = ErrHeader
@@ -43,11 +55,11 @@ func lspHeader(data []byte) (head, length int, err error) {
 		if !ok {
 			return 0, 0, ErrHeader
 		}
-		if !bytes.EqualFold(bytes.TrimSpace(name), []byte("Content-Length")) {
+		if !bytes.EqualFold(bytes.Trim(name, " \t"), []byte("Content-Length")) {
 			continue
 		}
-		n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 31)
-		if err != nil || length >= 0 {
+		n, err := strconv.ParseUint(string(bytes.Trim(value, " \t")), 10, 31)
+		if err != nil || length >= 0 || n > 1<<31-1-maxHeader {
 			return 0, 0, ErrHeader
 		}
 		length = int(n)
@@ -55,14 +67,13 @@ func lspHeader(data []byte) (head, length int, err error) {
 	if length < 0 {
 		return 0, 0, ErrHeader
 	}
-	return end + 4, length, nil
+	return end + len(headerEnd), length, nil
 }
 
 func (lsp) Skip(s *SkipState, data []byte) (int, bool) {
 	taken := 0
 	if s.left == 0 {
-		head, length, _ := lspHeader(data) // Cut has read it
-		taken, s.left = head, length
+		taken, s.left, _ = lspHeader(data) // Cut has read it already
 	}
 	n := min(s.left, len(data)-taken)
 	s.left -= n
@@ -72,6 +83,6 @@ func (lsp) Skip(s *SkipState, data []byte) (int, bool) {
 func (lsp) Append(dst, frame []byte) []byte {
 	dst = append(dst, "Content-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(frame)), 10)
-	dst = append(dst, "\r\n\r\n"...)
+	dst = append(dst, headerEnd...)
 	return append(dst, frame...)
 }

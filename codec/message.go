@@ -260,4 +260,3 @@ func unescape(raw []byte) []byte {
 	_ = json.Unmarshal(raw, &s) // a valid string always fits
 	return []byte(s)
 }
-

@@ -1,23 +1,24 @@
 package codec
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 )
 
-// Meta is the extra top-level member that peers of this project add to a message. Raw parts are ranges of the frame.
+// Meta is the extra top-level member that peers of this project add to a message, protocol section 1; sourcegraph's
+// jsonrpc2 has one of the same name. It goes only to peers that said hello. The zero Meta says nothing.
 type Meta struct {
-	Timeout     time.Duration // what is left of the caller's deadline; 0: none given
+	Timeout     time.Duration // timeout_ms: what is left of the caller's deadline; 0: none given
 	TraceParent []byte        // W3C traceparent, as text
 	TraceState  []byte        // W3C tracestate, as text
-	Progress    []byte        // raw JSON: the token under which the caller wants progress
+	Progress    []byte        // raw JSON, a string or number: the token under which the caller wants progress
 	Idem        []byte        // the idempotency key, as text
-	Handler     time.Duration // of a response: how long the handler ran
+	Handler     time.Duration // handler_us, of a response: how long the handler ran
 }
 
-// ParseMeta reads a meta object that Parse has found. Members that are unknown or of another type are ignored: meta
-// is a hint and never a reason to refuse a message.
+// ParseMeta reads a meta object that Parse has found. What is unknown, of another type, or text of more than 1 KiB is
+// ignored: meta is a hint and never a reason to refuse a message. Durations are cut to 24 hours. The parts are ranges of
+// raw, except text with escapes, which is a copy.
 func ParseMeta(raw []byte) (m Meta) {
 	for name, value := range members(raw) {
 		switch string(name) {
@@ -26,7 +27,7 @@ func ParseMeta(raw []byte) (m Meta) {
 		case "handler_us":
 			m.Handler = duration(value, time.Microsecond)
 		case "progress":
-			if validID(value) {
+			if validID(value) && value[0] != 'n' {
 				m.Progress = value
 			}
 		case "traceparent":
@@ -60,7 +61,8 @@ func textOf(raw []byte) []byte {
 	return text(raw)
 }
 
-// Append appends m as a JSON object; nothing when there is nothing to say.
+// Append appends m as a JSON object, or nothing when there is nothing to say. A deadline that is closer than a
+// millisecond is written as one, for 0 would mean none.
 func (m *Meta) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, '{')
@@ -80,15 +82,15 @@ func (m *Meta) Append(dst []byte) []byte {
 	}
 	if m.TraceParent != nil {
 		key("traceparent")
-		dst = AppendString(dst, string(m.TraceParent))
+		dst = appendText(dst, m.TraceParent)
 	}
 	if m.TraceState != nil {
 		key("tracestate")
-		dst = AppendString(dst, string(m.TraceState))
+		dst = appendText(dst, m.TraceState)
 	}
 	if m.Idem != nil {
 		key("idem")
-		dst = AppendString(dst, string(m.Idem))
+		dst = appendText(dst, m.Idem)
 	}
 	if m.Handler > 0 {
 		key("handler_us")
@@ -98,32 +100,4 @@ func (m *Meta) Append(dst []byte) []byte {
 		return dst[:start]
 	}
 	return append(dst, '}')
-}
-
-// members yields the members of an object that is known to be valid.
-func members(b []byte) func(yield func(name, value []byte) bool) {
-	return func(yield func(name, value []byte) bool) {
-		i := space(b, 0)
-		if i >= len(b) || b[i] != '{' {
-			return
-		}
-		for i = space(b, i+1); i < len(b) && b[i] == '"'; {
-			end := scanString(b, i)
-			if end < 0 {
-				return
-			}
-			name := text(b[i:end])
-			if i = space(b, end); i >= len(b) || b[i] != ':' {
-				return
-			}
-			start := space(b, i+1)
-			if i = scanValue(b, start, 1); i < 0 || !yield(name, bytes.TrimSpace(b[start:i])) {
-				return
-			}
-			if i = space(b, i); i >= len(b) || b[i] != ',' {
-				return
-			}
-			i = space(b, i+1)
-		}
-	}
 }

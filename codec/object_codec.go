@@ -9,14 +9,23 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 )
 
-// ObjectCodec makes a framing usable with github.com/sourcegraph/jsonrpc2: jsonrpc2.NewBufferedStream(conn,
-// codec.ObjectCodec(codec.LSP)). Empty frames are skipped. A frame above 4 MiB ends the stream.
+// ObjectCodec makes a framing usable with github.com/sourcegraph/jsonrpc2, so that programs written with it can talk to
+// peers:
+//
+//	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(c, codec.ObjectCodec(codec.NUL)), handler)
+//
+// Empty frames are skipped. A frame that is no JSON, or is larger than 4 MiB, ends the stream with an error: that is
+// how jsonrpc2 reads. io.EOF is the end of the stream between two frames, io.ErrUnexpectedEOF within one. The framing
+// must be known; a peer that detects it takes any.
 func ObjectCodec(f Framing) jsonrpc2.ObjectCodec { return objectCodec{f} }
 
 type objectCodec struct{ framing Framing }
 
 const objectLimit = 4 << 20
 
+var errObjectTooLarge = errors.New("codec: the frame is larger than 4 MiB")
+
+// WriteObject writes obj as one frame in one write.
 func (c objectCodec) WriteObject(w io.Writer, obj any) error {
 	raw, err := json.Marshal(obj)
 	if err != nil {
@@ -26,6 +35,7 @@ func (c objectCodec) WriteObject(w io.Writer, obj any) error {
 	return err
 }
 
+// ReadObject decodes the next frame into v.
 func (c objectCodec) ReadObject(r *bufio.Reader, v any) error {
 	for {
 		frame, err := readFrame(r, c.framing)
@@ -53,24 +63,21 @@ func readFrame(r *bufio.Reader, f Framing) ([]byte, error) {
 		before := len(acc)
 		acc = append(acc, chunk...)
 		frame, n, next, err := f.Cut(acc, from)
-		if err == nil {
-			err = frame.Err
-		}
 		if err != nil {
 			return nil, err
 		}
-		found := n > 0
-		if !found {
-			n = len(acc)
+		taken := n - before
+		if n == 0 {
+			taken = len(chunk)
 		}
-		if _, err := r.Discard(n - before); err != nil {
+		if _, err := r.Discard(taken); err != nil {
 			return nil, err
 		}
-		if found {
-			return frame.Text, nil
-		}
-		if from = next; len(acc) > objectLimit {
-			return nil, errors.New("codec: the frame is larger than 4 MiB")
+		switch from = next; {
+		case max(len(frame.Text), len(acc)-maxOverhead, next-maxOverhead) > objectLimit:
+			return nil, errObjectTooLarge
+		case n > 0:
+			return frame.Text, frame.Err
 		}
 	}
 }

@@ -7,15 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects of a frame may nest.
+// MaxDepth is how deep the arrays and objects of a frame may nest, itself included. It bounds the stack that hostile
+// input can take.
 const MaxDepth = 64
 
-// ErrSyntax is returned for a frame that is not JSON in UTF-8, or is nested deeper than MaxDepth. It stands for the
-// error code -32700.
+// ErrSyntax is returned for a frame that is not JSON in UTF-8, or nests deeper than MaxDepth. It stands for the error
+// code -32700, with the id null.
 var ErrSyntax = errors.New("codec: not JSON")
 
-// The scanner checks RFC 8259 in one pass. Each function takes the text and the offset of what it reads, and returns
-// the offset behind it, or -1 when the text is no JSON.
+// The scanner checks RFC 8259 in one pass, and UTF-8 with it: encoding/json takes invalid UTF-8 and decodes as it goes.
+// Each function takes the text and the offset of what it reads, and returns the offset behind it, or -1 when the text is
+// no JSON. Surrogates that \u escapes leave alone are let through, as the grammar of RFC 8259 does.
 
 func space(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
@@ -230,7 +232,10 @@ func digits(b []byte, i int) int {
 }
 
 // Valid reports whether b is one JSON value in UTF-8, white space around it allowed, that nests at most MaxDepth deep.
-func Valid(b []byte) bool {
-	i := scanValue(b, space(b, 0), 0)
+func Valid(b []byte) bool { return valid(b, 0) }
+
+// valid is Valid for a value within depth containers.
+func valid(b []byte, depth int) bool {
+	i := scanValue(b, space(b, 0), depth)
 	return i >= 0 && space(b, i) == len(b)
 }
