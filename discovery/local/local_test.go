@@ -147,6 +147,7 @@ func TestRestartIsAnUpdateAndSurvivesTheOldGoodbye(t *testing.T) {
 		again.Boot = "1767225699999-0a1b2c3d"
 		start(t, local.Config{Dir: dir}, again)
 		old.stop() // must not take the newer file away
+		prefixOf(t, dir, again.ID)
 		ev := a.next(t, time.Second)
 		if ev.Kind != discovery.Updated || ev.Record.Boot != again.Boot {
 			t.Fatalf("%+v", ev)

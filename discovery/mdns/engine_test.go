@@ -606,13 +606,16 @@ func TestInterfaceGoesAndComesBack(t *testing.T) {
 		ha := a.host
 		served := ha.served
 		was := ha.ifaces
-		time.Sleep(10 * time.Second)
+		time.Sleep(9600 * time.Millisecond) // a looks at its interfaces 10 s after it started, 100 ms from now
 
-		// For less than two seconds, as seen by two looks: nobody notices.
+		// Gone when a looks, and back two seconds later: nothing has happened.
 		ha.change(func() { ha.ifaces = nil })
-		time.Sleep(1900 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
 		ha.change(func() { ha.ifaces = was })
 		a.quiet(30 * time.Second)
+		if ha.served != served {
+			t.Error("the server was restarted")
+		}
 
 		ha.change(func() { ha.ifaces = nil })
 		began := time.Now()
@@ -647,6 +650,34 @@ func TestInterfaceGoesAndComesBack(t *testing.T) {
 		if ha.served < served+2 {
 			t.Error("the server was not restarted")
 		}
+	})
+}
+
+// The same card gets another address: nobody leaves, others learn of it, and sockets and server know it.
+func TestAddressChanges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, a, b := pair(t, Config{})
+		ha := a.host
+		served := ha.served
+		ha.change(func() { ha.ifaces = []iface{nic(2, "eth0", "10.0.0.1/8")} })
+		if r := b.expect(discovery.Updated, "a", "", 10*time.Second); !slices.Equal(r.Addrs, []string{"10.0.0.1:7001"}) {
+			t.Errorf("%v", r.Addrs)
+		}
+		a.quiet(time.Minute)
+		if ha.served != served+1 {
+			t.Errorf("%d servers were started", ha.served-served)
+		}
+		ha.change(func() {
+			for _, s := range ha.sockets {
+				if s.addr().String() != "10.0.0.1" {
+					t.Errorf("a socket of %v", s.iface)
+				}
+			}
+			if len(ha.sockets) != 2 {
+				t.Errorf("%d sockets", len(ha.sockets))
+			}
+		})
 	})
 }
 
@@ -729,7 +760,7 @@ func TestBareNamesAreAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &lan{}
 		h := n.host(nic(2, "eth0", "192.168.1.1/24"))
-		h.start(t, Config{}, peerNamed("a", 7001))
+		a := h.start(t, Config{}, peerNamed("a", 7001))
 		time.Sleep(5 * time.Second)
 		before := len(n.sentBy(h, isQuery))
 		for i := range 200 {
@@ -745,6 +776,20 @@ func TestBareNamesAreAskedFor(t *testing.T) {
 		got := n.sentBy(h, isQuery)[before:]
 		if len(got) < 1 || len(got) > 5 {
 			t.Errorf("%d queries because of 200 names", len(got))
+		}
+		// Those who are known are not asked for.
+		n.inject("eth0", ipv4Family, stranger, packetOf(t, nil, 120, peerNamed("x", 1)), nil)
+		time.Sleep(10 * time.Second)
+		incomplete := a.counter("incomplete")
+		m := dns.Msg{MsgHdr: dns.MsgHdr{Response: true}, Answer: []dns.RR{&dns.PTR{
+			Hdr: dns.RR_Header{Name: "_peermesh._tcp.local.", Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: 120},
+			Ptr: "X-xxxxxxxx._peermesh._tcp.local.",
+		}}}
+		b, _ := m.Pack()
+		n.inject("eth0", ipv4Family, stranger, b, nil)
+		synctest.Wait()
+		if a.counter("incomplete") != incomplete {
+			t.Error("a peer that is known was asked for")
 		}
 	})
 }
