@@ -147,6 +147,10 @@ func (p *Peer) callees(ctx context.Context, b api.Binding, method string, m *api
 
 // RequestEach implements api.Mesh. All requests carry one id.
 func (p *Peer) RequestEach(ctx context.Context, b api.Binding, method string, to api.Receivers, params []byte, yield func(*api.Info, []byte, error) bool) error {
+	return p.requestEach(ctx, b, method, to, params, func(c *call) bool { return yield(c.to, c.result, c.outcome()) })
+}
+
+func (p *Peer) requestEach(ctx context.Context, b api.Binding, method string, to api.Receivers, params []byte, yield func(*call) bool) error {
 	m, wire := methodOf(b, method)
 	links, err := p.callees(ctx, b, method, m, to)
 	if err != nil {
@@ -169,7 +173,7 @@ func (p *Peer) RequestEach(ctx context.Context, b api.Binding, method string, to
 		case c := <-done:
 			f.deliver()
 			delete(waiting, c)
-			if !yield(c.to, c.result, c.outcome()) {
+			if !yield(c) {
 				give()
 				return nil
 			}
@@ -181,7 +185,7 @@ func (p *Peer) RequestEach(ctx context.Context, b api.Binding, method string, to
 					continue // its answer is in done
 				}
 				delete(waiting, c)
-				if !yield(c.to, nil, c.outcome()) {
+				if !yield(c) {
 					give()
 					return nil
 				}
@@ -189,7 +193,7 @@ func (p *Peer) RequestEach(ctx context.Context, b api.Binding, method string, to
 			for len(waiting) > 0 {
 				c := <-done
 				delete(waiting, c)
-				if !yield(c.to, c.result, c.outcome()) {
+				if !yield(c) {
 					return nil
 				}
 			}

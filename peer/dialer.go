@@ -382,6 +382,7 @@ func (t *target) answered(l *link, c *call) error {
 	p.mu.Lock()
 	t.id = h.ID
 	p.mu.Unlock()
+	l.rtt.Store(int64(time.Since(c.started)))
 	p.introduced(l, &h)
 	p.proven(l)
 	return nil

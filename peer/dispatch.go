@@ -34,13 +34,13 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	if reserved(m.Method) {
 		return l.notifiedOwn(m, v, frame)
 	}
-	l.p.tapReceived(l, v, frame)
 	b, method := l.p.lookup(m.Method)
 	if method == nil {
 		l.p.stats.unhandled.Add(1)
-		l.p.tapUnhandled(l, m)
+		l.p.tapUnhandled(l, v, m, frame)
 		return nil
 	}
+	l.p.tapReceived(l, v, frame)
 	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
 		l.count("forbidden")
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -220,6 +221,12 @@ const maxAPIs = 256
 
 // announceAPIs tells one link what is bound here.
 func (p *Peer) announceAPIs(l *link) {
+	raw, _ := json.Marshal(map[string]any{"apis": p.boundAPIs()}) // strings marshal
+	_ = l.push(codec.AppendNotification(nil, methodAPIs, raw, nil), security.Outgoing{To: l.to()}, urgent)
+}
+
+// boundAPIs is what the others are told of what is bound here.
+func (p *Peer) boundAPIs() map[string]api.APIInfo {
 	apis := map[string]api.APIInfo{}
 	if p.cfg.HearAll {
 		apis["*"] = api.APIInfo{}
@@ -228,8 +235,7 @@ func (p *Peer) announceAPIs(l *link) {
 		_, version, side, _ := b.API()
 		apis[name] = api.APIInfo{Version: version, Side: side, Hash: b.Hash()}
 	}
-	raw, _ := json.Marshal(map[string]any{"apis": apis}) // strings marshal
-	_ = l.push(codec.AppendNotification(nil, methodAPIs, raw, nil), security.Outgoing{To: l.to()}, urgent)
+	return apis
 }
 
 // ping asks the other end for a sign of life; f runs on the reader with the outcome, and must not block.
@@ -254,45 +260,28 @@ func (l *link) ping(f func(error)) {
 
 // discover answers rpc.discover: one OpenRPC document of what the caller may call.
 func (p *Peer) discover(_ context.Context, m *message, dst []byte) ([]byte, error) {
-	doc := api.Document{OpenRPC: "1.3.2", Methods: []api.DocumentMethod{}, APIs: map[string]api.APIInfo{}}
-	doc.Info = api.DocumentInfo{Title: p.self.Load().Name, Version: "1"}
-	bound := *p.bindings.Load()
-	names := make([]string, 0, len(bound))
-	for name := range bound {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	components := map[string]json.RawMessage{}
-	for _, name := range names {
-		b := bound[name]
-		_, version, side, _ := b.API()
-		d := b.Document()
-		if len(names) == 1 {
-			doc.Info, doc.Side, doc.Other, doc.Inverted = d.Info, d.Side, d.Other, d.Inverted
-		}
-		visible := 0
-		for _, dm := range d.Methods {
-			if p.policy().Allows(m.verdict.Principal, dm.Name, security.Role(dm.Role)).Allowed {
-				doc.Methods = append(doc.Methods, dm)
-				visible++
-			}
-		}
-		if visible == 0 && isGuest(m.verdict.Principal) {
-			continue
-		}
-		doc.Outgoing = append(doc.Outgoing, d.Outgoing...)
-		doc.APIs[name] = api.APIInfo{Version: version, Side: side, Hash: b.Hash()}
-		if d.Components != nil {
-			for n, s := range d.Components.Schemas {
-				components[n] = s
-			}
-		}
-	}
-	if len(components) > 0 {
-		doc.Components = &api.DocumentComponents{Schemas: components}
-	}
-	raw, err := json.Marshal(doc)
+	raw, err := p.document(m.verdict.Principal)
 	return append(dst, raw...), err
+}
+
+// document describes the methods of all bound APIs that who may call.
+func (p *Peer) document(who security.Principal) ([]byte, error) {
+	bound := *p.bindings.Load()
+	doc := api.Document{OpenRPC: api.OpenRPCVersion, Methods: []api.DocumentMethod{}, APIs: map[string]api.APIInfo{}}
+	doc.Info = api.DocumentInfo{Title: p.self.Load().Name, Version: "1"}
+	for _, name := range slices.Sorted(maps.Keys(bound)) {
+		d := bound[name].Document()
+		_, version, side, _ := bound[name].API()
+		d.Methods = slices.DeleteFunc(slices.Clone(d.Methods), func(m api.DocumentMethod) bool {
+			return !p.policy().Allows(who, m.Name, security.Role(m.Role)).Allowed
+		})
+		if len(d.Methods) == 0 && isGuest(who) {
+			continue // a stranger is not told what there is for others
+		}
+		doc.Merge(d)
+		doc.APIs[name] = api.APIInfo{Version: version, Side: side, Hash: bound[name].Hash()}
+	}
+	return json.Marshal(doc)
 }
 
 // listPeers answers rpc.peers: the names, ids and APIs of those who introduced themselves here.

@@ -274,7 +274,7 @@ func (p *Peer) listen() error {
 		}
 		p.listeners = append(p.listeners, ln)
 		bound = append(bound, ln.Addr())
-		self.Addresses = append(self.Addresses, ln.Addr().String())
+		self.Addresses = append(self.Addresses, reachable(ln.Addr()))
 	}
 	if len(self.Addresses) > 0 {
 		self.Address = self.Addresses[0]
@@ -286,6 +286,23 @@ func (p *Peer) listen() error {
 		ann.Port, ann.Addrs = portOf(bound[0]), ipsOf(bound[:1])
 	}
 	return p.found.Update(ann)
+}
+
+// reachable returns an address that others can use for a listener on all addresses of the machine.
+func reachable(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || !t.IP.IsUnspecified() {
+		return a.String()
+	}
+	best := net.IPv4(127, 0, 0, 1)
+	addrs, _ := net.InterfaceAddrs() // without it there is the loopback address
+	for _, ifa := range addrs {
+		if n, ok := ifa.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			best = n.IP
+			break
+		}
+	}
+	return net.JoinHostPort(best.String(), strconv.Itoa(t.Port))
 }
 
 const portsTried = 100
@@ -331,6 +348,16 @@ func (p *Peer) accept(ln *transport.Listener) {
 			_ = c.Close()
 		}
 	}
+}
+
+// Attach makes a link of a connection that was made elsewhere, such as one end of a transport.Pipe. The other end is
+// treated as one that has dialled us. The connection is the peer's from then on. It returns api.ErrClosed, and leaves
+// the connection alone, when the peer has not joined or is closed.
+func (p *Peer) Attach(c *transport.Conn) error {
+	if !p.joined.Load() || p.adoptConn(c, nil) == nil {
+		return api.ErrClosed
+	}
+	return nil
 }
 
 // adoptConn makes a link of a connection and starts it; nil when the peer is closing.

@@ -39,7 +39,8 @@ type call struct {
 	started  time.Time
 	dst      []byte
 	result   []byte
-	err      error // *api.Error, or a reason of our own
+	handler  time.Duration // how long the handler ran, as the peer says
+	err      error         // *api.Error, or a reason of our own
 	progress *progressQueue
 	own      func(*call) // of the engine's own calls: runs on the reader instead of done; must not block
 }
@@ -172,6 +173,9 @@ func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
 		return
 	}
 	l.p.tapReply(l, v, c, frame)
+	if m.Meta != nil {
+		c.handler = codec.ParseMeta(m.Meta).Handler
+	}
 	if m.Kind == codec.Response {
 		c.finish(m.Result, nil)
 		return

@@ -112,7 +112,11 @@ func ownMethod(name string) bool {
 	return name == methodHello || name == methodPing
 }
 
-func (p *Peer) tapUnhandled(l *link, m *codec.Message) {
+func (p *Peer) tapUnhandled(l *link, v *security.Verdict, m *codec.Message, frame []byte) {
+	if p.cfg.HearAll {
+		p.tapReceived(l, v, frame) // hearing it is all that is wanted
+		return
+	}
 	if r := p.tap.Load(); r != nil {
 		r.Add(tap.Event{Time: time.Now(), Kind: tap.Unheard, From: l.info.Load().Name, To: []string{p.self.Load().Name},
 			Method: string(m.Method), Reason: "nobody handles " + string(m.Method), OK: true})
