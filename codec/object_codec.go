@@ -66,18 +66,19 @@ func readFrame(r *bufio.Reader, f Framing) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		taken := n - before
+		taken, size := n-before, len(frame.Text)
 		if n == 0 {
-			taken = len(chunk)
+			taken, size = len(chunk), max(len(acc), next)-maxOverhead
 		}
 		if _, err := r.Discard(taken); err != nil {
 			return nil, err
 		}
-		switch from = next; {
-		case max(len(frame.Text), len(acc)-maxOverhead, next-maxOverhead) > objectLimit:
+		switch {
+		case size > objectLimit:
 			return nil, errObjectTooLarge
 		case n > 0:
 			return frame.Text, frame.Err
 		}
+		from = next
 	}
 }

@@ -41,7 +41,8 @@ type Reader struct {
 	from     int  // for the next Cut, relative to start
 	skip     bool // an oversized frame is being skipped
 	state    SkipState
-	err      error // of the stream; final
+	err      error // of the stream; what was read before it is still to be cut
+	final    error // what every further call returns
 }
 
 const (
@@ -81,7 +82,7 @@ func (r *Reader) Buffered() int { return r.end - r.start }
 // it. ErrTruncated and then io.EOF tell the end of the stream. Every other error (of the stream, of Reserve, ErrHeader,
 // ErrNoFraming) is final: all further calls return it.
 func (r *Reader) Next() ([]byte, error) {
-	for {
+	for r.final == nil {
 		frame, ok, err := r.cut()
 		if ok || err != nil {
 			return frame, err
@@ -91,21 +92,23 @@ func (r *Reader) Next() ([]byte, error) {
 		}
 		r.fill()
 	}
+	return nil, r.final
 }
 
 // atEnd tells what the end of the stream means.
 func (r *Reader) atEnd() error {
-	if r.err == io.EOF && (r.end > r.start || r.skip) {
-		r.start, r.end, r.from, r.skip = 0, 0, 0, false
+	truncated := r.err == io.EOF && (r.end > r.start || r.skip)
+	err := r.fail(r.err)
+	if truncated {
 		return ErrTruncated
 	}
-	return r.err
+	return err
 }
 
-// fail ends the stream.
+// fail ends the Reader.
 func (r *Reader) fail(err error) error {
-	r.start, r.end, r.from, r.skip, r.buf = 0, 0, 0, false, nil
-	r.err = err
+	r.start, r.end, r.buf = 0, 0, nil
+	r.final = err
 	return err
 }
 
@@ -173,55 +176,55 @@ func (r *Reader) detect() error {
 	}
 }
 
-// fill reads more, or sets r.err.
+// fill reads more, or sets r.err or r.final.
 func (r *Reader) fill() {
 	if r.start == r.end {
 		r.start, r.end = 0, 0
 		if len(r.buf) > keepBuffer {
 			r.buf = nil
-			r.reserve(0)
+			if !r.reserve(0) {
+				return
+			}
 		}
 	}
 	if r.start > 0 && (r.end == len(r.buf) || r.start > len(r.buf)/2) {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	if r.end == len(r.buf) {
-		r.grow()
+	if r.end == len(r.buf) && !r.grow() {
+		return
 	}
 	for range 100 { // as package bufio does
-		if r.err != nil {
-			return
-		}
-		var n int
-		n, r.err = r.src.Read(r.buf[r.end:])
+		n, err := r.src.Read(r.buf[r.end:])
 		r.end += n
-		if n > 0 {
+		r.err = err
+		if n > 0 || err != nil {
 			return
 		}
 	}
-	if r.err == nil {
-		r.err = io.ErrNoProgress
-	}
+	r.err = io.ErrNoProgress
 }
 
-// grow doubles the buffer, up to what the largest frame and its overhead take.
-func (r *Reader) grow() {
+// grow doubles the buffer, up to what the largest frame and its overhead take. It reports whether that may be.
+func (r *Reader) grow() bool {
 	size := max(readerBuffer, min(2*len(r.buf), r.limit+maxOverhead), len(r.buf)+1)
-	r.reserve(size)
-	if r.err != nil {
-		return
+	if !r.reserve(size) {
+		return false
 	}
 	grown := make([]byte, size)
 	copy(grown, r.buf[:r.end])
 	r.buf = grown
+	return true
 }
 
-func (r *Reader) reserve(size int) {
+// reserve asks whether the buffer may have a size. If not, that ends the Reader.
+func (r *Reader) reserve(size int) bool {
 	if r.Reserve == nil {
-		return
+		return true
 	}
-	if err := r.Reserve(size); err != nil {
+	err := r.Reserve(size)
+	if err != nil {
 		_ = r.fail(err)
 	}
+	return err == nil
 }
