@@ -62,6 +62,7 @@ type link struct {
 	failures int
 	reserved int
 	batchBuf [][]byte
+	kid      string      // of the key that the last message was signed with
 	fresh    bool        // the sender has just become known
 	refusal  *api.Error  // what the other end said, unsigned, about not letting us in
 	known    atomic.Bool // the first acceptable message has come; set by the reader

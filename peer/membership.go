@@ -64,6 +64,15 @@ func (p *Peer) acquainted(l *link, v *security.Verdict) {
 	})
 }
 
+// rekeyed notes that the other end signs with another key now.
+func (p *Peer) rekeyed(l *link, v *security.Verdict) {
+	p.change(func() {
+		info := *l.info.Load()
+		info.Principal, info.Role = v.Principal.String(), string(v.Principal.Role)
+		l.info.Store(&info)
+	})
+}
+
 // prove starts what shows that the other end is there now and no recording: it answers a ping that is signed anew. A
 // dialled link has answered our hello; a guest has nothing to prove.
 func (p *Peer) prove(l *link) {

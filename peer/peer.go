@@ -50,13 +50,15 @@ type Peer struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu        sync.Mutex
-	links     map[*link]struct{}
-	byID      map[string]*link // of the peers that introduced themselves, the link that counts
-	targets   map[string]*target
-	changed   chan struct{} // closed at the next change
-	listeners []*transport.Listener
+	mu      sync.Mutex
+	links   map[*link]struct{}
+	byID    map[string]*link // of the peers that introduced themselves, the link that counts
+	targets map[string]*target
+	changed chan struct{} // closed at the next change
+
+	life      sync.Mutex // held while the peer opens, and to begin its close
 	started   bool
+	listeners []*transport.Listener
 
 	found      *discovery.Set
 	slots      *transport.Slots
@@ -158,13 +160,21 @@ var ErrUnhandled = errors.New("peer: methods without a handler")
 // linked or failed, after Config.Settle at the latest; ctx bounds that wait too, and its end is no error. Afterwards
 // the peer lives until Close. Errors are those of listening: an address in use, most likely.
 func (p *Peer) Join(ctx context.Context) error {
-	p.mu.Lock()
-	if p.started {
-		p.mu.Unlock()
+	if err := p.open(); err != nil {
+		return err
+	}
+	p.settle(ctx)
+	return nil
+}
+
+// open starts everything that Close ends.
+func (p *Peer) open() error {
+	p.life.Lock()
+	defer p.life.Unlock()
+	if p.started || p.closing.Load() {
 		return ErrJoined
 	}
 	p.started = true
-	p.mu.Unlock()
 	if p.cfg.RequireHandlers {
 		if err := p.requireHandlers(); err != nil {
 			return err
@@ -193,7 +203,6 @@ func (p *Peer) Join(ctx context.Context) error {
 	for _, ln := range p.listeners {
 		p.wg.Go(func() { p.accept(ln) })
 	}
-	p.settle(ctx)
 	return nil
 }
 
@@ -473,7 +482,9 @@ func (p *Peer) Close() error {
 		<-p.closed
 		return nil
 	}
+	p.life.Lock() // a Join that is under way has opened all or nothing
 	err := p.closeListeners()
+	p.life.Unlock()
 	p.mu.Lock()
 	links := make([]*link, 0, len(p.links))
 	for l := range p.links {

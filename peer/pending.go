@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,7 +163,7 @@ func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
 		return
 	}
 	c, late := l.calls.take(id, func(c *call) bool {
-		return (v.Verified || !c.signed) && (!c.to.Verified || c.to.Principal == v.Principal.String() && c.to.Name == v.User)
+		return (v.Verified || !c.signed) && c.from(v)
 	})
 	if c == nil {
 		if late {
@@ -182,6 +183,18 @@ func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
 	}
 	c.finish(nil, codec.DecodeError(m.Error))
 }
+
+// from reports whether an answer is of whom the call was sent to. A group key proves the name's holder to be a member
+// and no more, and is changed while calls are in flight: there the name counts.
+func (c *call) from(v *security.Verdict) bool {
+	if !c.to.Verified {
+		return true
+	}
+	now := v.Principal.String()
+	return c.to.Name == v.User && (c.to.Principal == now || isGroup(c.to.Principal) && isGroup(now))
+}
+
+func isGroup(principal string) bool { return strings.HasPrefix(principal, "key:") }
 
 // stray counts an answer to no question of ours. It is not answered, whatever it is.
 func (l *link) stray(m *codec.Message, frame []byte) {

@@ -128,6 +128,7 @@ func batchKind(payload []byte) security.Kind {
 
 // acquaint notes who speaks. The first acceptable message ends the time of suspicion.
 func (l *link) acquaint(v *security.Verdict) {
+	defer func() { l.kid = v.Principal.Kid }()
 	if !l.known.Load() {
 		l.known.Store(true)
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
@@ -136,8 +137,11 @@ func (l *link) acquaint(v *security.Verdict) {
 		l.p.acquainted(l, v)
 		return
 	}
-	if info := l.info.Load(); v.Verified && !info.Verified || v.User != "" && info.Name == info.Address {
+	switch info := l.info.Load(); {
+	case v.Verified && !info.Verified, v.User != "" && info.Name == info.Address:
 		l.p.acquainted(l, v) // it began to sign, or to say its name
+	case v.Verified && v.User == info.Name && v.Principal.Kid != l.kid:
+		l.p.rekeyed(l, v)
 	}
 }
 

@@ -222,4 +222,3 @@ func play(t *testing.T, c *client, script golden.Script) {
 		t.Fatalf("%s: after the last step: %v", script.Name, err)
 	}
 }
-
