@@ -22,7 +22,6 @@ const (
 	reasonRestarted = "restarted" // the peer is back as a new process
 	reasonDuplicate = "duplicate" // the peer is linked by another connection
 	reasonSelf      = "self"      // it is ourselves
-	reasonSlow      = "slow"      // it does not take its answers
 )
 
 // link is one connection to another peer. Two goroutines belong to it: read, which never writes and never runs a
@@ -83,7 +82,11 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 	if conn.Framing != nil {
 		l.framing.Store(&conn.Framing)
 	}
-	l.info.Store(&api.Info{Name: conn.Remote(), Principal: "guest", Role: api.RoleGuest, Address: conn.Remote(),
+	role := api.RoleGuest
+	if p.keyless {
+		role = api.RoleMember
+	}
+	l.info.Store(&api.Info{Name: conn.Remote(), Principal: "guest", Role: role, Address: conn.Remote(),
 		Via: conn.Via, Protection: "none", State: api.Linked, Seen: l.started})
 	return l
 }
@@ -289,9 +292,6 @@ func (l *link) answerNull(e *api.Error) {
 // push queues a message of the engine's own.
 func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
 	_, _, err := l.out.push(text, out, nil, u)
-	if errors.Is(err, api.ErrBusy) && u == answer {
-		l.p.endLater(l, reasonSlow) // not from here: the caller may hold a lock
-	}
 	return err
 }
 

@@ -19,6 +19,7 @@ type queue struct {
 	bytes    int
 	closed   bool
 	wake     chan struct{} // of one place
+	room     *sync.Cond    // for answers; on mu
 	maxMsgs  int
 	maxBytes int
 }
@@ -40,7 +41,9 @@ type item struct {
 const keepBatch = 256 << 10 // a larger text buffer is not kept
 
 func newQueue(maxMsgs, maxBytes int) *queue {
-	return &queue{wake: make(chan struct{}, 1), maxMsgs: maxMsgs, maxBytes: maxBytes}
+	q := &queue{wake: make(chan struct{}, 1), maxMsgs: maxMsgs, maxBytes: maxBytes}
+	q.room = sync.NewCond(&q.mu)
+	return q
 }
 
 // urgency says what happens to a message that finds the queue full.
@@ -48,11 +51,11 @@ type urgency uint8
 
 const (
 	ordinary urgency = iota // it is refused
-	answer                  // it may go up to twice the bound; beyond that the link is too slow
+	answer                  // it may go up to twice the bound; beyond that whoever answers waits
 	urgent                  // it always goes
 )
 
-// push appends a message, a copy of text. It returns its number, for take, and whether another was dropped for it. The
+// push appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns its number, for take, and whether another was dropped for it. The
 // error is ErrBusy or ErrGone.
 func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency) (number uint64, dropped bool, err error) {
 	q.mu.Lock()
@@ -60,11 +63,15 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	if q.closed {
 		return 0, false, api.ErrGone
 	}
-	factor := 1
-	if u == answer {
-		factor = 2
+	for u == answer && !q.closed && q.fullLocked(len(text), 2) {
+		// A handler, or the reader of a client that asks faster than it listens. It does not wait for ever: the write
+		// that holds everything up has a deadline.
+		q.room.Wait()
 	}
-	if u != urgent && (q.messages >= factor*q.maxMsgs || q.bytes > 0 && q.bytes+len(text) > factor*q.maxBytes) {
+	if q.closed {
+		return 0, false, api.ErrGone
+	}
+	if u == ordinary && q.fullLocked(len(text), 1) {
 		if m == nil || !m.DropOldest || !q.dropOldestLocked(m) {
 			return 0, false, api.ErrBusy
 		}
@@ -83,6 +90,10 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	default:
 	}
 	return number, dropped, nil
+}
+
+func (q *queue) fullLocked(size, factor int) bool {
+	return q.messages >= factor*q.maxMsgs || q.bytes > 0 && q.bytes+size > factor*q.maxBytes
 }
 
 // dropOldestLocked takes back the oldest waiting message of the same method.
@@ -144,6 +155,7 @@ func (q *queue) done(b batch) {
 	q.messages -= messages
 	q.bytes -= bytes
 	q.spare = batch{text: b.text[:0], items: b.items[:0]}
+	q.room.Broadcast()
 }
 
 // close refuses further messages and returns how many were still waiting.
@@ -157,6 +169,7 @@ func (q *queue) close() (lost int) {
 		}
 	}
 	q.cur, q.spare = batch{}, batch{}
+	q.room.Broadcast()
 	return lost
 }
 
