@@ -25,6 +25,7 @@ type Info struct {
 	APIs       map[string]APIInfo // what the peer binds, by API name; "*" for a peer that hears everything
 	RTT        time.Duration      // of the last ping; 0 when none was answered yet
 	Seen       time.Time          // when the last message came in
+	Clock      time.Duration      // how far its clock is ahead of ours, as its signatures say; 0 when it does not sign
 	Version    string             // the peer's software, as it says
 	Refused    uint64             // messages of this peer that were refused here
 	Dropped    uint64             // messages to this peer that were dropped here
