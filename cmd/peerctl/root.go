@@ -98,7 +98,9 @@ Start with:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &exitError{code: exitUsage, err: suggestFlag(root, err)}
 	})
-	root.AddCommand(a.demoCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.joinCommand(), a.lsCommand(), a.describeCommand(), a.callCommand(), a.notifyCommand(),
+		a.watchCommand(), a.keyCommand(), a.serveCommand(), a.mockCommand(), a.completionCommand(), a.configCommand(),
+		a.doctorCommand(), a.versionCommand())
 	return root
 }
 

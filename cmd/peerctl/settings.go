@@ -63,7 +63,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		s.Value = f.Value.String()
 		a.settings = append(a.settings, s)
 	}
-	if !slices.Contains([]string{"", "table", "wide", "json", "yaml", "name"}, a.flags.output) {
+	if !slices.Contains([]string{"", "table", "wide", "json", "yaml", "name", "markdown"}, a.flags.output) {
 		return usageError("-o %s: say table, wide, json, yaml or name", a.flags.output)
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, a.flags.color) {

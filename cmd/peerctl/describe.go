@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/spf13/cobra"
+
+	"peermesh/api"
+	"peermesh/peer"
+)
+
+func (a *app) describeCommand() *cobra.Command {
+	var invert bool
+	cmd := &cobra.Command{
+		Use:   "describe PEER|API|METHOD",
+		Short: "Show what a peer, an API or a method takes and returns",
+		Long: `describe shows an API as the side sees it that serves it: → comes in, ← goes out. --invert shows the other side.
+-o json is the OpenRPC document, -o markdown a page.`,
+		Example:           "  peerctl describe lab.camera\n  peerctl describe cam1 -o json",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeDescribe,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.describe(cmd.Context(), args[0], invert)
+		},
+	}
+	cmd.Flags().BoolVar(&invert, "invert", false, "show the other side")
+	return cmd
+}
+
+// described is what describe has found.
+type described struct {
+	doc          api.Document
+	served, used []string
+}
+
+func (a *app) describe(ctx context.Context, what string, invert bool) error {
+	shape, err := newShaper(a.flags.jq)
+	if err != nil {
+		return err
+	}
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	d, err := s.describe(ctx, what)
+	if err != nil {
+		return err
+	}
+	if invert {
+		d.doc = d.doc.Invert()
+		d.served, d.used = d.used, d.served
+	}
+	switch {
+	case a.flags.output == "json" || a.flags.output == "yaml" || a.flags.jq != "":
+		raw, err := json.Marshal(d.doc)
+		if err != nil {
+			return err
+		}
+		return a.printShaped(shape, raw)
+	case a.flags.output == "markdown":
+		_, err = fmt.Fprint(a.out, markdown(d))
+	default:
+		_, err = fmt.Fprint(a.out, plain(d))
+	}
+	return err
+}
+
+// describe finds a peer of that name, else an API, else a method.
+func (s *session) describe(ctx context.Context, what string) (*described, error) {
+	var found *described
+	m, err := s.await(ctx, func(m *peer.MeshStatus) bool {
+		found = s.lookUp(ctx, m, what)
+		return found != nil
+	})
+	if err != nil || found != nil {
+		return found, err
+	}
+	names := peerNames(m)
+	for _, p := range m.Peers {
+		names = append(names, sortedKeys(p.APIs)...)
+	}
+	return nil, notFound("there is no peer, API or method %s in the mesh %q%s", what, m.Mesh, didYouMean(what, names))
+}
+
+func (s *session) lookUp(ctx context.Context, m *peer.MeshStatus, what string) *described {
+	if p := lookupPeer(m, what); p != nil && len(p.APIs) > 0 {
+		if d, err := s.document(ctx, p); err == nil {
+			return &described{doc: d, served: []string{p.Name}}
+		}
+		return nil
+	}
+	var out *described
+	for i := range m.Peers {
+		p := &m.Peers[i]
+		info, binds := p.APIs[what]
+		info2, ofMethod := p.APIs[apiOf(what)]
+		if !binds && !ofMethod {
+			continue
+		}
+		if !binds {
+			info = info2
+		}
+		d, err := s.document(ctx, p)
+		if err != nil {
+			continue
+		}
+		if binds {
+			d = only(d, func(name string) bool { return apiOf(name) == what })
+			d.Info.Title, d.Info.Version, d.Side = what, info.Version, info.Side
+		} else if dm, _ := d.Find(what); dm == nil {
+			continue
+		} else {
+			d = only(d, func(name string) bool { return name == what })
+		}
+		if out == nil {
+			out = &described{doc: d}
+		}
+		if info.Side == out.doc.Side || len(d.Methods) > 0 && len(out.doc.Methods) > 0 && d.Methods[0].Name == out.doc.Methods[0].Name {
+			out.served = append(out.served, p.Name)
+		} else {
+			out.used = append(out.used, p.Name)
+		}
+	}
+	if out != nil && out.doc.Inverted { // the near side is the one that was written down
+		out.doc = out.doc.Invert()
+		out.served, out.used = out.used, out.served
+	}
+	return out
+}
+
+// only keeps the methods that keep holds for.
+func only(d api.Document, keep func(string) bool) api.Document {
+	drop := func(m api.DocumentMethod) bool { return !keep(m.Name) }
+	d.Methods = slices.DeleteFunc(slices.Clone(d.Methods), drop)
+	d.Outgoing = slices.DeleteFunc(slices.Clone(d.Outgoing), drop)
+	for name := range d.APIs {
+		if !keep(name) && !keep(name+".x") {
+			d.APIs = nil
+			break
+		}
+	}
+	return d
+}
+
+func plain(d *described) string {
+	var b strings.Builder
+	head := clean(strings.TrimSpace(d.doc.Info.Title + " " + d.doc.Info.Version))
+	if d.doc.Info.Description != "" {
+		head += " – " + clean(d.doc.Info.Description)
+	}
+	if len(d.served) > 0 {
+		head += "       served by " + strings.Join(d.served, ", ")
+	}
+	if len(d.used) > 0 {
+		head += "     used by " + strings.Join(d.used, ", ")
+	}
+	b.WriteString(head + "\n")
+	type row struct{ arrow, signature, doc, note string }
+	var rows []row
+	width := 0
+	add := func(arrow string, list []api.DocumentMethod) {
+		for i := range list {
+			m := &list[i]
+			r := row{arrow: arrow, signature: signature(d.doc, m), doc: clean(m.Description)}
+			if m.Result == nil {
+				r.note = "notification"
+			}
+			if m.Role != "" {
+				r.note = strings.TrimSpace(r.note + " for " + m.Role)
+			}
+			width = max(width, len([]rune(r.signature)))
+			rows = append(rows, r)
+		}
+	}
+	add("→", d.doc.Methods)
+	add("←", d.doc.Outgoing)
+	for _, r := range rows {
+		line := fmt.Sprintf("  %s %s   %s", r.arrow, pad(r.signature, min(width, 60)), r.doc)
+		if r.note != "" {
+			line += "   [" + r.note + "]"
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// signature shows a method in one line: name(param type range = default) → result.
+func signature(d api.Document, m *api.DocumentMethod) string {
+	name := m.Name
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		name = name[i+1:]
+	}
+	var params []string
+	for _, p := range m.Params {
+		s := new(jsonschema.Schema)
+		_ = json.Unmarshal(p.Schema, s) // Parse has seen it
+		params = append(params, clean(p.Name)+" "+typeText(s))
+	}
+	if m.ParamsSchema != nil {
+		s := new(jsonschema.Schema)
+		_ = json.Unmarshal(m.ParamsSchema, s) // likewise
+		params = append(params, typeText(s))
+	}
+	text := clean(name) + "(" + strings.Join(params, ", ") + ")"
+	if m.Result != nil {
+		result := m.Result.Name
+		if result == "result" || result == "" {
+			s := new(jsonschema.Schema)
+			_ = json.Unmarshal(m.Result.Schema, s) // likewise
+			result = typeText(s)
+		}
+		if result != "null" {
+			text += " → " + clean(result)
+		}
+	}
+	return text
+}
+
+func typeText(s *jsonschema.Schema) string {
+	t := s.Type
+	if t == "" {
+		t = strings.Join(s.Types, "|")
+	}
+	switch {
+	case s.Ref != "":
+		t = s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
+	case t == "array" && s.Items != nil:
+		t = "[" + typeText(s.Items) + "]"
+	case t == "":
+		t = "any"
+	case s.ContentEncoding == "base64":
+		t = "base64"
+	}
+	if len(s.Enum) > 0 {
+		var values []string
+		for _, v := range s.Enum {
+			values = append(values, fmt.Sprint(v))
+		}
+		t = strings.Join(values, "|")
+	}
+	if s.Minimum != nil || s.Maximum != nil {
+		low, high := "", ""
+		if s.Minimum != nil {
+			low = fmt.Sprint(*s.Minimum)
+		}
+		if s.Maximum != nil {
+			high = fmt.Sprint(*s.Maximum)
+		}
+		t += " " + low + ".." + high
+	}
+	if s.Default != nil {
+		t += " = " + string(s.Default)
+	}
+	return clean(t)
+}
+
+func markdown(d *described) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s %s\n\n%s\n", d.doc.Info.Title, d.doc.Info.Version, d.doc.Info.Description)
+	section := func(title string, list []api.DocumentMethod) {
+		if len(list) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "\n## %s\n", title)
+		for i := range list {
+			m := &list[i]
+			kind := "call"
+			if m.Result == nil {
+				kind = "notification"
+			}
+			fmt.Fprintf(&b, "\n### `%s`\n\n%s (%s)\n\n`%s`\n", m.Name, m.Description, kind, signature(d.doc, m))
+			for _, p := range m.Params {
+				if p.Description != "" {
+					fmt.Fprintf(&b, "\n- `%s`: %s", p.Name, p.Description)
+				}
+			}
+			for _, e := range m.Examples {
+				params := map[string]json.RawMessage{}
+				for _, v := range e.Params {
+					params[v.Name] = v.Value
+				}
+				raw, _ := json.Marshal(params) // raw values marshal
+				fmt.Fprintf(&b, "\n\n```json\n%s", raw)
+				if e.Result != nil {
+					fmt.Fprintf(&b, "\n%s", e.Result.Value)
+				}
+				b.WriteString("\n```\n")
+			}
+		}
+	}
+	section("Incoming", d.doc.Methods)
+	section("Outgoing", d.doc.Outgoing)
+	return b.String()
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peermesh/peer"
+	"peermesh/peer/tap"
+	"peermesh/security"
+)
+
+// hostFlags are the flags of the commands that are a peer for as long as they run.
+type hostFlags struct {
+	listen          []string
+	accept, protect string
+}
+
+func (h *hostFlags) add(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&h.listen, "listen", nil, "address to listen on: host:port, tcp://… or ws://… (repeatable; default :7117, the next free port if taken)")
+	f.StringVar(&h.accept, "accept", "hmac", "least that listeners take: hmac or guest")
+	f.StringVar(&h.protect, "protect", "signed", "how messages are protected: signed")
+	_ = cmd.RegisterFlagCompletionFunc("accept", cobra.FixedCompletions([]string{"hmac", "guest"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+// config makes the configuration of a peer that stays.
+func (h *hostFlags) config(a *app) (peer.Config, error) {
+	cfg := a.peerConfig(peer.Config{Listen: h.listen, Control: true, HearAll: true})
+	accept, err := security.ParseAccept(h.accept)
+	switch {
+	case err != nil || accept == security.AcceptSession:
+		return cfg, usageError("--accept %s: say hmac or guest; sessions are not spoken by this version", h.accept)
+	case h.protect != "signed":
+		return cfg, usageError("--protect %s: say signed; sealing comes with sessions, which this version does not speak", h.protect)
+	}
+	cfg.Accept = accept
+	return cfg, nil
+}
+
+func (a *app) joinCommand() *cobra.Command {
+	var host hostFlags
+	cmd := &cobra.Command{
+		Use:   "join",
+		Short: "Be a peer until Ctrl-C: hear every broadcast, print who comes and goes",
+		Long: `join is a peer of the mesh until Ctrl-C. It prints who comes and goes, hears every broadcast (peerctl watch shows
+them), and lets the other commands of this user use the mesh through it at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := host.config(a)
+			if err != nil {
+				return err
+			}
+			return a.host(cmd.Context(), cfg, nil)
+		},
+	}
+	host.add(a, cmd)
+	return cmd
+}
+
+// host runs a peer until ctx ends and prints who comes and goes. bind, if not nil, binds what it serves before it
+// joins.
+func (a *app) host(ctx context.Context, cfg peer.Config, bind func(*peer.Peer) error) error {
+	cfg.Settle = -1 // who is there is printed as it is found
+	p, err := peer.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }()
+	if bind != nil {
+		if err := bind(p); err != nil {
+			return err
+		}
+	}
+	if err := p.Join(ctx); err != nil {
+		return err
+	}
+	if err := a.printJoined(p, cfg.Keys == nil); err != nil {
+		return err
+	}
+	out := a.printer()
+	pairing := tap.NewPairing(p.Self().Name)
+	var n uint64
+	for ev := range p.Events(ctx) {
+		n++
+		if ev.Kind == peer.Updated {
+			continue // that it binds one API more is for ls to show
+		}
+		rec := eventRecord(ev, n, pairing, p)
+		if err := out.print(rec); err != nil {
+			return err
+		}
+	}
+	return nil // Ctrl-C is how it ends
+}
+
+// printJoined says who we are and where we listen.
+func (a *app) printJoined(p *peer.Peer, _ bool) error {
+	self := p.Self()
+	if a.flags.output == "json" {
+		enc := json.NewEncoder(a.out)
+		for _, addr := range self.Addresses {
+			if err := enc.Encode(map[string]any{"v": tap.RecordVersion, "t": time.Now().UTC(), "kind": "note", "text": "listening", "address": addr}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	protection := "signed"
+	if self.Protection == "none" {
+		protection = "no key"
+	}
+	fmt.Fprintf(a.out, "joined mesh %q as %s  id %s…  %s\n", p.Mesh(), self.Name, self.ID[:8], protection)
+	for _, addr := range self.Addresses {
+		fmt.Fprintf(a.out, "listening %s\n", addr)
+	}
+	if self.Protection == "none" {
+		a.note("the mesh %q has no key, so it is for this machine alone; make one with: peerctl key new %s", p.Mesh(), p.Mesh())
+	}
+	return nil
+}
+
+func eventRecord(ev peer.Event, n uint64, _ *tap.Pairing, p *peer.Peer) *tap.Record {
+	i := ev.Peer
+	sec := &tap.Sec{Alg: "none", OK: ev.Kind != peer.Refused}
+	if i.Verified {
+		sec.Alg, sec.User = "HS256", i.Name
+	}
+	rec := &tap.Record{V: tap.RecordVersion, T: time.Now().UTC(), N: n, Kind: "peer", Event: string(ev.Kind), Peer: i.Name,
+		Reason: ev.Reason, Address: i.Address, Via: i.Via, Sec: sec, SeenBy: p.Self().Name, Dropped: uint64(ev.Missed)}
+	for _, name := range sortedKeys(i.APIs) {
+		rec.APIs = append(rec.APIs, strings.TrimSpace(name+" "+i.APIs[name].Version))
+	}
+	if ev.Kind == peer.Refused {
+		rec.Reason += "  (peerctl doctor --peer " + i.Address + ")"
+	}
+	return rec
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"peermesh/peer"
+	"peermesh/peer/tap"
+)
+
+type watchFlags struct {
+	from, to, kinds []string
+	errors          bool
+	slower          time.Duration
+	save            string
+	count           int
+	length          time.Duration
+	failOn          []string
+}
+
+func (a *app) watchCommand() *cobra.Command {
+	var w watchFlags
+	cmd := &cobra.Command{
+		Use:     "watch [PATTERN…]",
+		Aliases: []string{"sniff"},
+		Short:   "Show what goes over the wire",
+		Long: `watch shows what the running peers of this machine send and receive, or what a peer of the command's own hears:
+requests with their replies, notifications, who comes and goes, and what was refused. Patterns choose methods:
+'lab.*', 'lab.camera.snap', 'rpc.*' for the protocol's own. Records of -o json and --save are one JSON object a line.`,
+		Example: `  peerctl watch 'lab.*' --slower-than 10ms
+  peerctl watch --errors --save run.jsonl
+  peerctl watch --kind error --count 1 --for 60s --fail-on error`,
+		ValidArgsFunction: a.completeMethod,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.watch(cmd.Context(), args, &w)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&w.from, "from", nil, "only messages of these peers (repeatable, or a list)")
+	f.StringArrayVar(&w.to, "to", nil, "only messages to these peers (repeatable, or a list)")
+	f.StringArrayVar(&w.kinds, "kind", nil, "only these kinds: request, reply, error, notify, peer, security, note")
+	f.BoolVar(&w.errors, "errors", false, "only errors and refusals")
+	f.DurationVar(&w.slower, "slower-than", 0, "only replies that took longer")
+	f.StringVar(&w.save, "save", "", "write the records to this file too")
+	f.IntVar(&w.count, "count", 0, "end after so many records")
+	f.DurationVar(&w.length, "for", 0, "end after this time")
+	f.StringArrayVar(&w.failOn, "fail-on", nil, "exit 8 when a record of this kind was seen (error, security, …)")
+	a.completePeers(cmd, "from", "to")
+	return cmd
+}
+
+var recordKinds = []string{"request", "reply", "error", "notify", "peer", "security", "note"}
+
+func (a *app) watch(ctx context.Context, patterns []string, w *watchFlags) error {
+	filter, err := newFilter(patterns, w)
+	if err != nil {
+		return err
+	}
+	shape, err := newShaper(a.flags.jq)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if w.length > 0 {
+		ctx, cancel = context.WithTimeout(ctx, w.length)
+		defer cancel()
+	}
+	taps, closeAll, err := a.taps(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	sink := &watchSink{app: a, out: a.printer(), filter: filter, shape: shape, max: w.count, done: cancel}
+	if w.save != "" {
+		if sink.file, err = os.OpenFile(w.save, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
+			return err
+		}
+		defer sink.file.Close()
+	}
+	if err := sink.attach(ctx, taps); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return sink.finish(w)
+}
+
+// taps connects to all running peers of the mesh; where there is none, to a peer of our own.
+func (a *app) taps(ctx context.Context) ([]*peer.Control, func(), error) {
+	if len(a.flags.peers) == 0 {
+		all, err := peer.Controls(ctx, "", a.flags.mesh, a.flags.name)
+		if err == nil {
+			return all, func() {
+				for _, c := range all {
+					_ = c.Close()
+				}
+			}, nil
+		}
+		if !errors.Is(err, peer.ErrNoControl) {
+			return nil, nil, err
+		}
+	}
+	s := &session{app: a, docs: docCache{}}
+	if err := s.join(ctx); err != nil {
+		return nil, nil, err
+	}
+	return []*peer.Control{s.ctl}, s.close, nil
+}
+
+// filter says which records are shown.
+type filter struct {
+	patterns        []string
+	from, to, kinds []string
+	errors          bool
+	slower          time.Duration
+}
+
+func newFilter(patterns []string, w *watchFlags) (*filter, error) {
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, usageError("%q is no pattern: %w", p, err)
+		}
+	}
+	f := &filter{patterns: patterns, from: splitNames(w.from), to: splitNames(w.to), kinds: splitNames(w.kinds), errors: w.errors, slower: w.slower}
+	for _, k := range slices.Concat(f.kinds, splitNames(w.failOn)) {
+		if !slices.Contains(recordKinds, k) {
+			return nil, usageError("there is no kind %q%s", k, didYouMean(k, recordKinds))
+		}
+	}
+	return f, nil
+}
+
+func (f *filter) matches(r *tap.Record) bool {
+	if len(f.kinds) > 0 && !slices.Contains(f.kinds, r.Kind) {
+		return false
+	}
+	if f.errors && r.Kind != "error" && r.Kind != "security" {
+		return false
+	}
+	if f.slower > 0 && (r.Kind != "reply" && r.Kind != "error" || r.MS < float64(f.slower.Microseconds())/1000) {
+		return false
+	}
+	if len(f.patterns) == 0 && strings.HasPrefix(r.Method, "rpc.") {
+		return false // the protocol's own, unless asked for: 'rpc.*'
+	}
+	if len(f.patterns) > 0 && !slices.ContainsFunc(f.patterns, func(p string) bool { ok, _ := path.Match(p, r.Method); return ok }) {
+		return false
+	}
+	if len(f.from) > 0 && !slices.Contains(f.from, r.From) {
+		return false
+	}
+	return len(f.to) == 0 || slices.ContainsFunc(r.To, func(n string) bool { return slices.Contains(f.to, n) })
+}
+
+// watchSink takes the records of all taps and shows each message once.
+type watchSink struct {
+	app    *app
+	out    *printer
+	filter *filter
+	shape  *shaper
+	file   *os.File
+	max    int
+	done   context.CancelFunc
+
+	mu      sync.Mutex
+	watched map[string]bool
+	shown   int
+	kinds   map[string]int
+	dropped uint64
+	err     error
+}
+
+func (s *watchSink) attach(ctx context.Context, taps []*peer.Control) error {
+	s.watched, s.kinds = map[string]bool{}, map[string]int{}
+	for _, c := range taps {
+		m, err := c.Peers(ctx)
+		if err != nil {
+			return err
+		}
+		s.watched[m.Peers[0].Name] = true
+	}
+	ended := len(taps)
+	for _, c := range taps {
+		if err := c.Watch(ctx, s.take); err != nil {
+			return err
+		}
+		go func() { // ends with the connection, which the command closes
+			<-c.Done()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if ended--; ended == 0 {
+				s.done()
+			}
+		}()
+	}
+	return nil
+}
+
+// duplicate reports a record of which another watched peer has the better view: the sender's of a message, and the
+// caller's of an answer.
+func (s *watchSink) duplicate(r *tap.Record) bool {
+	switch r.Kind {
+	case "request", "notify":
+		return r.From != r.SeenBy && s.watched[r.From]
+	case "reply", "error":
+		return len(r.To) > 0 && r.To[0] != r.SeenBy && s.watched[r.To[0]]
+	}
+	return false
+}
+
+func (s *watchSink) take(r *tap.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped += r.Dropped
+	if s.err != nil || s.max > 0 && s.shown >= s.max || s.duplicate(r) || !s.filter.matches(r) {
+		return
+	}
+	s.shown++
+	s.kinds[r.Kind]++
+	s.err = s.write(r)
+	if s.err != nil || s.shown == s.max {
+		s.done()
+	}
+}
+
+func (s *watchSink) write(r *tap.Record) error {
+	if s.file != nil {
+		raw, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err := s.file.Write(append(raw, '\n')); err != nil {
+			return err
+		}
+	}
+	if s.shape.code == nil {
+		return s.out.print(r)
+	}
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return s.app.printShaped(s.shape, raw)
+}
+
+func (s *watchSink) finish(w *watchFlags) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	if s.app.flags.output != "json" {
+		s.app.note("%d records, %d errors, %d dropped", s.shown, s.kinds["error"], s.dropped)
+	}
+	for _, k := range splitNames(w.failOn) {
+		if n := s.kinds[k]; n > 0 {
+			return &exitError{code: exitExpectation, err: fmt.Errorf("%d records of the kind %s were seen", n, k)}
+		}
+	}
+	return nil
+}
