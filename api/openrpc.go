@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	stdjson "encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,8 @@ type DocumentValue struct {
 	Value stdjson.RawMessage `json:"value"`
 }
 
-const openRPCVersion = "1.3.2"
+// OpenRPCVersion is the version of the documents that are written.
+const OpenRPCVersion = "1.3.2"
 
 // Parse reads an OpenRPC document of any 1.x version. A document without x-outgoing describes a side that sends
 // nothing. The error names the member that is wrong; a name that stands twice, and one that JSON-RPC reserves, are
@@ -189,6 +191,62 @@ func (d Document) Find(wire string) (m *DocumentMethod, incoming bool) {
 	return nil, false
 }
 
+// Merge adds the methods of another API's document to d, which then describes a peer rather than an API. Components
+// of the same name that differ are kept apart by the API's name.
+func (d *Document) Merge(o Document) {
+	rename := map[string]string{}
+	if o.Components != nil {
+		for _, name := range slices.Sorted(maps.Keys(o.Components.Schemas)) {
+			if d.Components == nil {
+				d.Components = &DocumentComponents{Schemas: map[string]stdjson.RawMessage{}}
+			}
+			as := name
+			if have, ok := d.Components.Schemas[name]; ok && string(have) != string(o.Components.Schemas[name]) {
+				as = o.Info.Title + "." + name
+				rename[refInDocument+name+`"`] = refInDocument + as + `"`
+			}
+			d.Components.Schemas[as] = o.Components.Schemas[name]
+		}
+	}
+	d.Methods = append(d.Methods, o.renamed(o.Methods, rename)...)
+	d.Outgoing = append(d.Outgoing, o.renamed(o.Outgoing, rename)...)
+	for from, to := range rename {
+		name := strings.Trim(strings.TrimPrefix(to, refInDocument), `"`)
+		d.Components.Schemas[name] = stdjson.RawMessage(strings.ReplaceAll(string(d.Components.Schemas[name]), from, to))
+	}
+}
+
+// renamed returns copies of methods with other names for the components.
+func (Document) renamed(methods []DocumentMethod, rename map[string]string) []DocumentMethod {
+	if len(rename) == 0 {
+		return methods
+	}
+	refs := func(raw stdjson.RawMessage) stdjson.RawMessage {
+		if raw == nil {
+			return nil
+		}
+		for from, to := range rename {
+			raw = stdjson.RawMessage(strings.ReplaceAll(string(raw), from, to))
+		}
+		return raw
+	}
+	out := slices.Clone(methods)
+	for i := range out {
+		m := &out[i]
+		m.ParamsSchema = refs(m.ParamsSchema)
+		m.Params = slices.Clone(m.Params)
+		for j := range m.Params {
+			m.Params[j].Schema = refs(m.Params[j].Schema)
+		}
+		if m.Result != nil {
+			r := *m.Result
+			r.Schema = refs(r.Schema)
+			m.Result = &r
+		}
+	}
+	return out
+}
+
 // ParamsOf returns the schema of the params of a method of this document as one object (or array), with all that it
 // refers to.
 func (d Document) ParamsOf(m *DocumentMethod) (*jsonschema.Schema, error) { return d.paramsOf(m) }
@@ -298,7 +356,7 @@ func stripDocs(s *jsonschema.Schema) {
 
 // describe makes the document of one side. The definition is frozen or being frozen.
 func (d *definition) describe(inverted bool) Document {
-	doc := Document{OpenRPC: openRPCVersion, Info: DocumentInfo{Title: d.name, Version: d.version, Description: d.doc},
+	doc := Document{OpenRPC: OpenRPCVersion, Info: DocumentInfo{Title: d.name, Version: d.version, Description: d.doc},
 		Inverted: inverted, Methods: []DocumentMethod{}}
 	doc.Side, doc.Other = d.side(inverted)
 	for _, m := range d.methods {
