@@ -73,7 +73,11 @@ func lspHeader(data []byte) (head, length int, err error) {
 func (lsp) Skip(s *SkipState, data []byte) (int, bool) {
 	taken := 0
 	if s.left == 0 {
-		taken, s.left, _ = lspHeader(data) // Cut has read it already
+		head, length, _ := lspHeader(data) // Cut reports what is wrong with it
+		if head == 0 {
+			return 0, false
+		}
+		taken, s.left = head, length
 	}
 	n := min(s.left, len(data)-taken)
 	s.left -= n

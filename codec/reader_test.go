@@ -234,6 +234,25 @@ func TestFramingAppend(t *testing.T) {
 	}
 }
 
+// TestFramingSkip skips a frame in two pieces, wherever it is cut.
+func TestFramingSkip(t *testing.T) {
+	t.Parallel()
+	for _, f := range []codec.Framing{codec.NUL, codec.LF, codec.LSP, codec.WS, codec.Terse} {
+		frame := f.Append(nil, []byte(`{"jsonrpc":"2.0","method":"m"}`))
+		for cut := range frame {
+			var s codec.SkipState
+			n, done := f.Skip(&s, frame[:cut])
+			if done || n > cut {
+				t.Fatalf("%s, %d bytes: %d, %v", f.Name(), cut, n, done)
+			}
+			m, done := f.Skip(&s, append(bytes.Clone(frame[n:]), "rest"...))
+			if !done || n+m != len(frame) {
+				t.Errorf("%s, %d bytes: %d and %d of %d, %v", f.Name(), cut, n, m, len(frame), done)
+			}
+		}
+	}
+}
+
 func TestCompact(t *testing.T) {
 	t.Parallel()
 	same := []byte("{\t\"a\": \"\\n\"}")

@@ -106,6 +106,7 @@ func TestCheck(t *testing.T) {
 		{"another member", `{"id":1,"result":1}`, `{"id":1,"result":1,"error":null}`, false},
 		{"a member of another name", `{"id":1,"result":1}`, `{"id":1,"RESULT":1}`, false},
 		{"not an object", `{"id":1,"result":1}`, `1`, false},
+		{"a result that is no JSON", `{"id":1,"result":1}`, `{"id":1,"result":01}`, false},
 		{"not JSON", `{"id":1,"result":1}`, `{"id":1,"result":}`, false},
 		{"any message and data", `{"id":1,"error":{"code":5}}`, `{"id":1,"error":{"code":5,"message":"m","data":[1]}}`, true},
 		{"the message", `{"id":1,"error":{"code":5,"message":"m"}}`, `{"id":1,"error":{"code":5,"message":"n"}}`, false},
