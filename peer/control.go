@@ -49,7 +49,8 @@ type Status struct {
 	Verified   bool                   `json:"verified"`
 	RTT        float64                `json:"rtt_ms"`
 	Seen       time.Time              `json:"seen"`
-	Tap        string                 `json:"tap"` // of oneself full while somebody watches, else off
+	Clock      float64                `json:"clock_ms"` // how far its clock is ahead of ours
+	Tap        string                 `json:"tap"`      // of oneself full while somebody watches, else off
 	Version    string                 `json:"version,omitempty"`
 	Refused    uint64                 `json:"refused"`
 	Dropped    uint64                 `json:"dropped"`
@@ -257,7 +258,7 @@ func (p *Peer) meshStatus() *MeshStatus {
 func statusOf(i *api.Info) Status {
 	s := Status{Name: i.Name, ID: i.ID, Self: i.Self, Address: i.Address, Addresses: i.Addresses, APIs: i.APIs, State: i.State,
 		Protection: i.Protection, Principal: i.Principal, Verified: i.Verified, RTT: millis(i.RTT),
-		Seen: i.Seen, Tap: "off", Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via}
+		Seen: i.Seen, Clock: millis(i.Clock), Tap: "off", Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via}
 	if s.Addresses == nil {
 		s.Addresses = []string{}
 		if i.Address != "" {

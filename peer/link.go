@@ -41,6 +41,7 @@ type link struct {
 	info    atomic.Pointer[api.Info]      // whom we talk to
 	lastIn  atomic.Int64                  // when something came in, since the peer's start
 	rtt     atomic.Int64
+	skew    atomic.Int64  // how far the other end's clock is ahead
 	closing atomic.Bool   // no new messages; ends when all is written
 	ended   chan struct{} // closed with the link
 	endOnce sync.Once

@@ -314,7 +314,7 @@ func (p *Peer) departed(l *link, reason string, err error) {
 // show returns the link's Info with what changes all the time filled in.
 func (p *Peer) show(l *link) *api.Info {
 	info := *l.info.Load()
-	info.RTT = time.Duration(l.rtt.Load())
+	info.RTT, info.Clock = time.Duration(l.rtt.Load()), time.Duration(l.skew.Load())
 	info.Seen = p.start.Add(time.Duration(l.lastIn.Load()))
 	info.Refused, info.Dropped = l.refused.Load(), l.dropped.Load()
 	if !l.alive() {

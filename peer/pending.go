@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,11 +135,14 @@ func (c *call) finish(result []byte, err error) {
 // outcome makes the caller's error of what ended the call.
 func (c *call) outcome() error {
 	var remote *api.Error
-	if c.err == nil || errors.As(c.err, &remote) {
-		if remote != nil {
-			return remote
-		}
+	switch {
+	case c.err == nil:
 		return nil
+	case !errors.As(c.err, &remote):
+	case remote.Code == api.CodeDeadline: // the deadline was ours; the peer has only noticed first
+		return callError(c.to, c.method, api.ErrOutcomeUnknown, fmt.Errorf("%w: %w", context.DeadlineExceeded, remote))
+	default:
+		return remote
 	}
 	how := api.ErrOutcomeUnknown
 	if c.notSent || errors.Is(c.err, api.ErrGone) && c.link.out.take(c.number) {

@@ -3,6 +3,8 @@ package peer
 import (
 	"bytes"
 	"errors"
+	"strconv"
+	"time"
 
 	"peermesh/api"
 	"peermesh/codec"
@@ -45,6 +47,7 @@ func (l *link) receive(frame []byte) error {
 	}
 	if l.fresh {
 		l.fresh = false
+		l.noteClock(secinfo)
 		l.p.prove(l)
 	}
 	return err
@@ -153,6 +156,14 @@ func (l *link) refuse(err error, frame []byte, signed bool) error {
 		l.count("provider")
 		return &closeError{reason: reasonRefused, err: err}
 	}
+	if l.dialled && !l.known.Load() {
+		if !l.parsed {
+			l.parse(frame)
+		}
+		if l.parseErr == nil && l.msg.Kind == codec.ErrorReply {
+			return l.turnedAway(codec.DecodeError(l.msg.Error))
+		}
+	}
 	l.count(string(r.Reason))
 	l.p.tapRefused(l, frame, r)
 	if r.Close {
@@ -168,14 +179,6 @@ func (l *link) refuse(err error, frame []byte, signed bool) error {
 		}
 		if r.Answer == security.AnswerSigned || l.p.mayAnswer(l.conn) {
 			l.pushRefusal(codec.AppendError(nil, id, r.APIError(), nil), out)
-		}
-	}
-	if l.dialled && !l.known.Load() {
-		if !l.parsed {
-			l.parse(frame)
-		}
-		if l.parseErr == nil && l.msg.Kind == codec.ErrorReply {
-			return l.turnedAway(codec.DecodeError(l.msg.Error))
 		}
 	}
 	if r.Failure {
@@ -270,4 +273,15 @@ func (l *link) reply(v *security.Verdict, id, text []byte, b *batchReply) {
 
 func (l *link) replyError(v *security.Verdict, id []byte, e *api.Error, b *batchReply) {
 	l.reply(v, id, codec.AppendError(nil, id, e, nil), b)
+}
+
+// noteClock compares the sender's clock with ours. It is for people: what may be late is decided by the provider.
+func (l *link) noteClock(secinfo []byte) {
+	var info security.SecInfo
+	if secinfo == nil || info.Parse(secinfo) != nil {
+		return
+	}
+	if ms, err := strconv.ParseInt(string(info.Get("ts")), 10, 64); err == nil {
+		l.skew.Store(int64(time.UnixMilli(ms).Sub(time.Now())))
+	}
 }

@@ -104,25 +104,22 @@ func (m *Mesh) Linked(p *peer.Peer, names ...string) {
 	m.t.Fatalf("peertest: %s is not linked with %v after %s", p.Self().Name, missing, patience)
 }
 
-// Gone waits until p has no link with the named peer any more, and returns the reason; nothing when there was none.
-func (m *Mesh) Gone(p *peer.Peer, name string) string {
+// Gone waits until p has no link with a peer of that name any more.
+func (m *Mesh) Gone(p *peer.Peer, name string) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
-	defer cancel()
-	there := false
-	for i := range p.Peers() {
-		there = there || i.Name == name
+	linked := func() bool {
+		for i := range p.Peers() {
+			if i.Name == name {
+				return true
+			}
+		}
+		return false
 	}
-	if !there {
-		return ""
-	}
-	for ev := range p.Events(ctx) {
-		if ev.Kind == peer.Left && ev.Peer.Name == name {
-			return ev.Reason
+	for deadline := time.Now().Add(3 * patience); linked(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("peertest: %s is still linked with %s after %s", p.Self().Name, name, 3*patience)
 		}
 	}
-	m.t.Fatalf("peertest: %s is still linked with %s after %s", p.Self().Name, name, 3*patience)
-	return ""
 }
 
 // source is discovery in memory: everybody sees everybody at once.

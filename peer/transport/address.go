@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"peermesh/codec"
 )
 
 // Address is a parsed address expression.
@@ -12,6 +14,7 @@ type Address struct {
 	Scheme string // tcp, ws or stdio
 	Host   string // host:port; empty for stdio
 	Path   string // of a WebSocket; /mesh when the expression has none
+	Codec  string // the framing that a port is bound to, such as terse; empty: whatever the other end speaks
 }
 
 // String returns the expression in full.
@@ -22,14 +25,18 @@ func (a Address) String() string {
 	case "ws":
 		return "ws://" + a.Host + a.Path
 	}
+	if a.Codec != "" {
+		return a.Scheme + "://" + a.Host + "?codec=" + a.Codec
+	}
 	return a.Scheme + "://" + a.Host
 }
 
 // DefaultPath is where WebSocket connections are accepted.
 const DefaultPath = "/mesh"
 
-// ParseAddress reads host:port, :port, tcp://host:port, ws://host:port/path or stdio:. The error says what is wrong
-// with the expression.
+// ParseAddress reads host:port, :port, tcp://host:port, ws://host:port/path or stdio:. Behind tcp://host:port may stand
+// ?codec= with a framing, which binds a listener to it: tcp://127.0.0.1:7119?codec=terse is a port for people. The error
+// says what is wrong with the expression.
 func ParseAddress(expr string) (Address, error) {
 	fail := func(why string) (Address, error) {
 		return Address{}, fmt.Errorf("transport: address %q: %s", expr, why)
@@ -45,6 +52,15 @@ func ParseAddress(expr string) (Address, error) {
 		a = Address{Scheme: scheme, Host: rest}
 		switch scheme {
 		case "tcp":
+			var query string
+			if a.Host, query, _ = strings.Cut(rest, "?"); query != "" {
+				if a.Codec, ok = strings.CutPrefix(query, "codec="); !ok {
+					return fail("after the ? only codec= is known")
+				}
+				if _, err := codec.ParseFraming(a.Codec); err != nil {
+					return fail(err.Error())
+				}
+			}
 		case "ws":
 			u, err := url.Parse(expr)
 			if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

@@ -15,6 +15,7 @@ import (
 // Listener accepts connections on one port and serves every protocol there. It is safe for concurrent use.
 type Listener struct {
 	addr  Address
+	fixed codec.Framing // nil: whatever the other end speaks
 	ln    net.Listener
 	slots *Slots
 	web   *http.Server
@@ -43,12 +44,19 @@ func Listen(addr Address, cfg ListenConfig) (*Listener, error) {
 	if cfg.Slots == nil {
 		cfg.Slots = NewSlots(MaxNew, MaxNewPerAddr)
 	}
+	var fixed codec.Framing
+	if addr.Codec != "" {
+		var err error
+		if fixed, err = codec.ParseFraming(addr.Codec); err != nil {
+			return nil, err
+		}
+	}
 	ln, err := cfg.Network.Listen(addr.Host)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Listener{addr: addr, ln: ln, slots: cfg.Slots, out: make(chan *Conn), ctx: ctx, stop: cancel}
+	l := &Listener{addr: addr, fixed: fixed, ln: ln, slots: cfg.Slots, out: make(chan *Conn), ctx: ctx, stop: cancel}
 	l.pipe = &handOver{addr: ln.Addr(), conns: make(chan net.Conn), done: ctx.Done()}
 	l.web = newWebServer(l, cfg.Hosts)
 	l.wg.Go(l.accept)
@@ -101,6 +109,10 @@ func (l *Listener) accept() {
 		if done == nil {
 			_ = c.Close()
 			l.slots.release()
+			continue
+		}
+		if l.fixed != nil {
+			l.wg.Go(func() { l.give(&Conn{Conn: c, Via: "tcp", Framing: l.fixed, admitted: done}) })
 			continue
 		}
 		l.wg.Go(func() { l.sniff(c, done) })
@@ -161,7 +173,7 @@ func (l *Listener) give(c *Conn) bool {
 	case l.out <- c:
 		return true
 	case <-l.ctx.Done():
-		_ = c.Close()
+		_ = c.Close() // gives its place back too
 		return false
 	}
 }
