@@ -35,8 +35,8 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 	defer putBytes(buf)
 	*buf = codec.AppendNotification((*buf)[:0], wire, params, nil)
 	text := *buf
-	if len(text) > p.cfg.Limits.MaxFrame {
-		return api.Report{}, fmt.Errorf("send %s: %w", wire, api.ErrTooLarge)
+	if err := p.sendable(text); err != nil {
+		return api.Report{}, fmt.Errorf("send %s: %w", wire, err)
 	}
 	report := api.Report{To: make([]*api.Info, 0, len(r.links)), Refused: r.refused}
 	var sum *security.Digest
@@ -63,6 +63,17 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 		return report, fmt.Errorf("send %s: %w", wire, report.Refused[0].Err)
 	}
 	return report, nil
+}
+
+// sendable reports why a message would not be taken by its receiver.
+func (p *Peer) sendable(text []byte) error {
+	switch {
+	case len(text) > p.cfg.Limits.MaxFrame:
+		return api.ErrTooLarge
+	case tooDeep(text):
+		return api.Errorf(api.CodeInvalidParams, "params are nested more than %d deep", codec.MaxDepth-1)
+	}
+	return nil
 }
 
 // ready reports why nothing can be sent.
@@ -280,13 +291,11 @@ func (f *fanOut) start(l *link, dst []byte) *call {
 	c := &call{id: f.id, method: f.wire, link: l, to: l.info.Load(), done: f.done, started: f.started, dst: dst, progress: f.progress}
 	c.signed = l.signs()
 	text := f.text(l)
-	var err error
-	switch {
-	case len(text) > f.p.cfg.Limits.MaxFrame:
-		err = api.ErrTooLarge
-	case !l.calls.add(c):
+	err := f.p.sendable(text)
+	if err == nil && !l.calls.add(c) {
 		err = api.ErrGone
-	default:
+	}
+	if err == nil {
 		f.p.tapRequested(l, c, text)
 		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary)
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {

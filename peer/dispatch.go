@@ -234,6 +234,10 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 	} else {
 		text = codec.AppendResult(text, m.id, result, meta)
 	}
+	if own == nil && tooDeep(text) {
+		e := &api.Error{Code: api.CodeInternal, Message: "the result is nested too deep to be sent"}
+		text, own = codec.AppendError(text[:0], m.id, e, meta), e
+	}
 	if limit := p.cfg.Limits.MaxFrame; len(text) > limit && own == nil {
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is too large to be sent"}
 		text = codec.AppendError(text[:0], m.id, e.WithData(map[string]int{"limit": limit, "size": len(text)}), meta)
@@ -246,4 +250,9 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 	}
 	p.tapAnswered(m, text, took)
 	_ = l.push(text, m.verdict.Reply(), answer)
+}
+
+// tooDeep reports a message of ours that no receiver would take. Only one with many brackets needs a look.
+func tooDeep(text []byte) bool {
+	return bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) > codec.MaxDepth && !codec.Valid(text)
 }

@@ -72,10 +72,12 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 		return 0, false, api.ErrGone
 	}
 	if u == ordinary && q.fullLocked(len(text), 1) {
-		if m == nil || !m.DropOldest || !q.dropOldestLocked(m) {
+		if m == nil || !m.DropOldest {
 			return 0, false, api.ErrBusy
 		}
-		dropped = true
+		// Where everything that fills the queue is being written already there is none to drop; then this one waits
+		// alone, and is dropped for the next.
+		dropped = q.dropOldestLocked(m)
 	}
 	if m != nil && !m.DropOldest {
 		m = nil
