@@ -201,40 +201,75 @@ type controlSession struct {
 	wg  sync.WaitGroup
 }
 
-func (s *controlSession) handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
-	var params json.RawMessage
-	if req.Params != nil {
-		params = *req.Params
+// packed carries a JSON text as a string: the library takes apart what it carries, and puts the members of objects into
+// another order.
+type packed struct {
+	JSON string `json:"json"`
+}
+
+func pack(v any) (packed, error) {
+	raw, err := json.Marshal(v)
+	return packed{string(raw)}, err
+}
+
+func (p packed) unpack(v any) error {
+	if p.JSON == "" {
+		return nil
 	}
-	switch req.Method {
+	return json.Unmarshal([]byte(p.JSON), v)
+}
+
+func (s *controlSession) handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
+	var in packed
+	if req.Params != nil {
+		if err := json.Unmarshal(*req.Params, &in); err != nil {
+			return nil, badParams(err)
+		}
+	}
+	out, err := s.answer(conn, req.Method, in)
+	if err != nil {
+		return nil, err
+	}
+	return pack(out)
+}
+
+func (s *controlSession) answer(conn *jsonrpc2.Conn, method string, in packed) (any, error) {
+	switch method {
 	case adminPeers:
 		return s.p.meshStatus(), nil
 	case adminStats:
 		return s.p.Stats(), nil
 	case adminDescribe:
-		var in struct {
-			Peer string `json:"peer"`
-		}
-		if err := json.Unmarshal(params, &in); err != nil {
+		var name string
+		if err := in.unpack(&name); err != nil {
 			return nil, badParams(err)
 		}
-		return s.p.describe(s.ctx, in.Peer)
+		return s.p.describe(s.ctx, name)
 	case adminCall:
-		var in CallRequest
-		if err := json.Unmarshal(params, &in); err != nil {
+		var req CallRequest
+		if err := in.unpack(&req); err != nil {
 			return nil, badParams(err)
 		}
-		return nil, s.call(&in, func(r *CallResult) error { return conn.Notify(s.ctx, adminResult, r) })
+		return nil, s.call(&req, func(r *CallResult) error { return s.tell(conn, adminResult, r) })
 	case adminNotify:
-		var in NotifyRequest
-		if err := json.Unmarshal(params, &in); err != nil {
+		var req NotifyRequest
+		if err := in.unpack(&req); err != nil {
 			return nil, badParams(err)
 		}
-		return s.notify(&in)
+		return s.notify(&req)
 	case adminWatch:
 		return nil, s.watch(conn)
 	}
 	return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "method not found"}
+}
+
+// tell sends the other end something that belongs to one of its requests.
+func (s *controlSession) tell(conn *jsonrpc2.Conn, method string, v any) error {
+	out, err := pack(v)
+	if err != nil {
+		return err
+	}
+	return conn.Notify(s.ctx, method, out)
 }
 
 func badParams(err error) error {
@@ -313,6 +348,9 @@ func (s *controlSession) call(in *CallRequest, yield func(*CallResult) error) er
 
 func callFailure(err error) *CallFailure {
 	var remote *api.Error
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &CallFailure{Message: "no answer in time", Timeout: true, NotSent: errors.Is(err, api.ErrNotSent)}
+	}
 	if errors.As(err, &remote) {
 		return &CallFailure{Code: remote.Code, Message: remote.Message, Data: remote.Data, Remote: true}
 	}
@@ -321,7 +359,7 @@ func callFailure(err error) *CallFailure {
 	if errors.As(err, &call) {
 		text = call.Err
 	}
-	return &CallFailure{Message: text.Error(), Timeout: errors.Is(err, context.DeadlineExceeded), NotSent: errors.Is(err, api.ErrNotSent)}
+	return &CallFailure{Message: text.Error(), NotSent: errors.Is(err, api.ErrNotSent)}
 }
 
 func (s *controlSession) notify(in *NotifyRequest) (*NotifyResult, error) {
@@ -358,7 +396,7 @@ func (s *controlSession) watch(conn *jsonrpc2.Conn) error {
 	s.wg.Go(func() {
 		for e, missed := range ring.Follow(s.ctx, from) {
 			for _, r := range pairing.Records(e, missed) {
-				if conn.Notify(s.ctx, adminRecord, &r) != nil {
+				if s.tell(conn, adminRecord, &r) != nil {
 					return
 				}
 			}

@@ -102,41 +102,60 @@ func (c *Control) handle(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Requ
 	c.mu.Lock()
 	results, records := c.results, c.records
 	c.mu.Unlock()
+	var in packed
+	if req.Params == nil || json.Unmarshal(*req.Params, &in) != nil {
+		return nil, nil
+	}
 	switch {
-	case req.Params == nil:
 	case req.Method == adminResult && results != nil:
 		var r CallResult
-		if json.Unmarshal(*req.Params, &r) == nil {
+		if in.unpack(&r) == nil {
 			results(&r)
 		}
 	case req.Method == adminRecord && records != nil:
 		var r tap.Record
-		if json.Unmarshal(*req.Params, &r) == nil {
+		if in.unpack(&r) == nil {
 			records(&r)
 		}
 	}
 	return nil, nil
 }
 
+// ask makes one request. in and out may be nil.
+func (c *Control) ask(ctx context.Context, method string, in, out any) error {
+	params, err := pack(in)
+	if err != nil {
+		return err
+	}
+	var answer packed
+	if err := c.rpc.Call(ctx, method, params, &answer); err != nil {
+		return controlError(err)
+	}
+	if out == nil {
+		return nil
+	}
+	return answer.unpack(out)
+}
+
 // Peers returns the mesh as the peer sees it.
 func (c *Control) Peers(ctx context.Context) (*MeshStatus, error) {
 	var out MeshStatus
-	err := c.rpc.Call(ctx, adminPeers, struct{}{}, &out)
-	return &out, controlError(err)
+	err := c.ask(ctx, adminPeers, nil, &out)
+	return &out, err
 }
 
 // Stats returns what the peer has counted.
 func (c *Control) Stats(ctx context.Context) (*Stats, error) {
 	var out Stats
-	err := c.rpc.Call(ctx, adminStats, struct{}{}, &out)
-	return &out, controlError(err)
+	err := c.ask(ctx, adminStats, nil, &out)
+	return &out, err
 }
 
 // Describe returns the OpenRPC document of what a peer lets us call, of the running peer itself for an empty name.
 func (c *Control) Describe(ctx context.Context, name string) (json.RawMessage, error) {
 	var out json.RawMessage
-	err := c.rpc.Call(ctx, adminDescribe, map[string]string{"peer": name}, &out)
-	return out, controlError(err)
+	err := c.ask(ctx, adminDescribe, name, &out)
+	return out, err
 }
 
 // Call calls the peers named in req and hands each outcome to f as it comes, one at a time, the silent ones last.
@@ -146,14 +165,14 @@ func (c *Control) Call(ctx context.Context, req CallRequest, f func(*CallResult)
 	c.mu.Lock()
 	c.results = f
 	c.mu.Unlock()
-	return controlError(c.rpc.Call(ctx, adminCall, req, nil))
+	return c.ask(ctx, adminCall, req, nil)
 }
 
 // Notify sends a notification.
 func (c *Control) Notify(ctx context.Context, req NotifyRequest) (*NotifyResult, error) {
 	var out NotifyResult
-	err := c.rpc.Call(ctx, adminNotify, req, &out)
-	return &out, controlError(err)
+	err := c.ask(ctx, adminNotify, req, &out)
+	return &out, err
 }
 
 // Watch has f called, one call at a time, with the records of what the peer sends and receives from now on, until the
@@ -162,7 +181,7 @@ func (c *Control) Watch(ctx context.Context, f func(*tap.Record)) error {
 	c.mu.Lock()
 	c.records = f
 	c.mu.Unlock()
-	return controlError(c.rpc.Call(ctx, adminWatch, struct{}{}, nil))
+	return c.ask(ctx, adminWatch, nil, nil)
 }
 
 // controlError takes the library's form off an error.
