@@ -1,31 +1,36 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
+	"maps"
+	"math/bits"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
-	"unicode/utf8"
-	"unsafe"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// A check holds what a schema demands beyond the types, which decoding checks: required members, ranges, enums, patterns
-// and lengths; and the defaults of absent members. It is compiled once, walks raw JSON and allocates nothing unless
+// A check is a schema compiled for raw JSON: types, required members, ranges, enums, patterns, lengths, and the
+// defaults of absent members. It is compiled once and never changes; walking a text with it allocates nothing unless
 // something is wrong. A nil check demands nothing.
+//
+// What decoding into the Go type finds by itself is looked for only where the text holds a null, which decoding would
+// take for a zero: so a method without constraints costs one search for the word.
 type check struct {
-	min, max           *float64
+	types              typeSet // 0: any
+	min, max           *bound
 	minLen, maxLen     int // in characters; maxLen < 0: no limit
 	minItems, maxItems int // maxItems < 0: no limit
 	pattern            *regexp.Regexp
-	enum               [][]byte // the allowed values as compact JSON
+	enum               []enumValue
 	members            []member
-	values             *check // of members that are not listed
+	index              map[string]int // of members; nil for few
+	values             *check         // of members that are not listed
 	items              *check
-	defaults           bool // whether a default is somewhere below
+	elem               *check // of a pointer: null, or what elem demands; nothing else is set then
+	demands            bool   // whether something more than types is demanded, here or below
+	defaults           bool   // whether there is a default below
 }
 
 type member struct {
@@ -33,50 +38,96 @@ type member struct {
 	quoted   []byte // the name as JSON
 	check    *check
 	required bool
-	fallback []byte // the default as JSON; nil for none
+	fallback []byte // the default as JSON, completed with the defaults below it; nil for none
 }
 
-// violation is one entry of the data of a CodeInvalidParams error.
-type violation struct {
-	Pointer string `json:"pointer"` // RFC 6901
-	Message string `json:"message"`
+// enumValue is one allowed value: a scalar.
+type enumValue struct {
+	raw    []byte
+	text   []byte // of a string
+	number decimal
 }
 
-const maxViolations = 16
+// typeSet is a set of JSON Schema types.
+type typeSet uint8
 
-func compilePattern(p string) (*regexp.Regexp, error) { return regexp.Compile(p) }
+const (
+	isNull typeSet = 1 << iota
+	isBoolean
+	isInteger
+	isNumber // integers too
+	isString
+	isArray
+	isObject
+)
+
+var typeNames = []string{"null", "boolean", "integer", "number", "string", "array", "object"}
+
+func typesOf(s *jsonschema.Schema) (t typeSet) {
+	for _, name := range append(slices.Clone(s.Types), s.Type) {
+		if i := slices.Index(typeNames, name); i >= 0 {
+			t |= 1 << i
+		}
+	}
+	return t
+}
+
+// String says what a value must be: "an integer", "a string or null".
+func (t typeSet) String() string {
+	var names []string
+	for t := t &^ isNull; t != 0; t &= t - 1 {
+		name := typeNames[bits.TrailingZeros8(uint8(t))]
+		if article := "a "; strings.ContainsRune("aio", rune(name[0])) {
+			article = "an "
+			name = article + name
+		} else {
+			name = article + name
+		}
+		names = append(names, name)
+	}
+	if t&isNull != 0 {
+		names = append(names, "null")
+	}
+	return strings.Join(names, " or ")
+}
+
+// unsignedMinimum is the minimum of unsigned types. It is known by its address: decoding looks after it.
+var unsignedMinimum = new(float64)
 
 type compiler struct {
 	defs map[string]*jsonschema.Schema
-	done map[string]*check
+	done map[string]*check // of the definitions
+	all  []*check
 }
 
-// compileCheck returns the check of a schema; nil when it demands nothing.
+// compileCheck returns the check of a schema and of all that it refers to; nil when it demands nothing. Keywords that
+// no Go type and no tag gives rise to are not its affair.
 func compileCheck(s *jsonschema.Schema) *check {
 	c := compiler{defs: s.Defs, done: map[string]*check{}}
-	return c.compile(s)
+	k := c.compile(s)
+	c.settle()
+	return k
 }
 
 func (c *compiler) compile(s *jsonschema.Schema) *check {
 	if s == nil {
 		return nil
 	}
-	if name, ok := strings.CutPrefix(s.Ref, "#/$defs/"); ok {
-		if k, ok := c.done[name]; ok {
-			return k // a recursive one is kept even if it demands nothing
-		}
-		k := &check{maxLen: -1, maxItems: -1}
-		c.done[name] = k
-		if inner := c.compile(c.defs[name]); inner != nil {
-			*k = *inner
-		}
+	if name, ok := strings.CutPrefix(s.Ref, refInSchema); ok {
+		return c.definition(name)
+	}
+	if ref, ok := nullable(s); ok {
+		k := &check{elem: c.compile(ref)}
+		c.all = append(c.all, k)
 		return k
 	}
-	k := &check{min: s.Minimum, max: s.Maximum, maxLen: -1, maxItems: -1}
-	demands := k.min != nil || k.max != nil
-	setInt := func(dst *int, v *int) {
+	k := &check{types: typesOf(s), max: newBound(s.Maximum), maxLen: -1, maxItems: -1}
+	if s.Minimum != unsignedMinimum {
+		k.min = newBound(s.Minimum)
+	}
+	setInt := func(dst, v *int) {
 		if v != nil {
-			*dst, demands = *v, true
+			*dst = *v
 		}
 	}
 	setInt(&k.minLen, s.MinLength)
@@ -84,260 +135,142 @@ func (c *compiler) compile(s *jsonschema.Schema) *check {
 	setInt(&k.minItems, s.MinItems)
 	setInt(&k.maxItems, s.MaxItems)
 	if s.Pattern != "" {
-		if re, err := compilePattern(s.Pattern); err == nil {
-			k.pattern, demands = re, true
-		}
+		k.pattern, _ = regexp.Compile(s.Pattern) // a schema with a bad one does not get here
 	}
-	for _, v := range s.Enum {
-		if raw, err := json.Marshal(v); err == nil {
-			k.enum, demands = append(k.enum, raw), true
-		}
-	}
-	order := s.PropertyOrder
-	if len(order) == 0 {
-		for name := range s.Properties {
-			order = append(order, name)
-		}
-	}
-	required := map[string]bool{}
-	for _, name := range s.Required {
-		required[name] = true
-	}
-	for _, name := range order {
-		quoted, _ := json.Marshal(name) // a string always marshals
-		m := member{name: name, quoted: quoted, check: c.compile(s.Properties[name]), required: required[name]}
-		if p := s.Properties[name]; p != nil && p.Default != nil {
-			m.fallback, k.defaults = p.Default, true
-		}
-		if m.check != nil && m.check.defaults {
-			k.defaults = true
-		}
-		if m.check != nil || m.required || m.fallback != nil {
-			k.members, demands = append(k.members, m), true
-		}
-	}
-	if k.items = c.compile(s.Items); k.items != nil {
-		demands = true
-		k.defaults = k.defaults || k.items.defaults
-	}
-	if k.values = c.compile(s.AdditionalProperties); k.values != nil {
-		demands = true
-		k.defaults = k.defaults || k.values.defaults
-	}
-	if !demands {
+	k.enum = enumOf(s.Enum)
+	k.demands = k.min != nil || k.max != nil || k.minLen > 0 || k.maxLen >= 0 || k.pattern != nil || k.enum != nil ||
+		k.minItems > 0 || k.maxItems >= 0
+	c.all = append(c.all, k)
+	c.compileMembers(k, s)
+	k.items = c.compile(s.Items)
+	k.values = c.compile(s.AdditionalProperties)
+	if k.types == 0 && !k.demands && len(k.members) == 0 && k.items == nil && k.values == nil {
 		return nil
 	}
 	return k
 }
 
-// verify walks one valid JSON value and reports what breaks the check. It returns the rest of data behind the value.
-func (k *check) verify(data []byte, bad []violation) ([]byte, []violation) {
-	data = skipSpace(data)
-	if k == nil || len(data) == 0 {
-		return skipValue(data), bad
+func (c *compiler) compileMembers(k *check, s *jsonschema.Schema) {
+	required := map[string]bool{}
+	for _, name := range s.Required {
+		required[name] = true
 	}
-	rest := data
-	switch data[0] {
-	case '{':
-		rest, bad = k.verifyObject(data, bad)
-	case '[':
-		rest, bad = k.verifyArray(data, bad)
-	case '"':
-		rest = skipValue(data)
-		bad = k.verifyString(data[:len(data)-len(rest)], bad)
-	case 't', 'f', 'n':
-		rest = skipValue(data)
-		if data[0] == 'n' {
-			return rest, bad // null is decoding's affair
+	done := map[string]bool{}
+	for _, name := range slices.Concat(s.PropertyOrder, slices.Sorted(maps.Keys(s.Properties)), s.Required) {
+		if done[name] {
+			continue
 		}
-	default:
-		rest = skipValue(data)
-		bad = k.verifyNumber(data[:len(data)-len(rest)], bad)
+		done[name] = true
+		p := s.Properties[name]
+		quoted, _ := json.Marshal(name) // a string always marshals
+		m := member{name: name, quoted: quoted, check: c.compile(p), required: required[name]}
+		if p != nil && p.Default != nil {
+			m.fallback, k.defaults = p.Default, true
+		}
+		k.demands = k.demands || m.required
+		k.members = append(k.members, m)
 	}
-	if k.enum != nil && len(bad) < maxViolations {
-		bad = k.verifyEnum(data[:len(data)-len(rest)], bad)
+	if len(k.members) > 8 {
+		k.index = make(map[string]int, len(k.members))
+		for i := range k.members {
+			k.index[k.members[i].name] = i
+		}
 	}
-	return rest, bad
 }
 
-func (k *check) verifyObject(data []byte, bad []violation) ([]byte, []violation) {
-	var seen uint64 // by position among the first 64 members; wider structs are looked up again
-	rest := skipSpace(data[1:])
-	for len(rest) > 0 && rest[0] != '}' {
-		name, after := readName(rest)
-		i := k.memberIndex(name)
-		sub := k.values
-		if i >= 0 {
-			sub = k.members[i].check
-			if i < 64 {
-				seen |= 1 << i
+// definition returns the check of what is under $defs. It is handed out before it is complete, so that it can refer to
+// itself.
+func (c *compiler) definition(name string) *check {
+	if k, ok := c.done[name]; ok {
+		return k
+	}
+	s := c.defs[name]
+	if s == nil || s.Ref != "" { // a reference to a reference says nothing that a Go type could
+		return nil
+	}
+	k := &check{}
+	c.done[name] = k
+	if inner := c.compile(s); inner != nil {
+		*k = *inner
+	} else {
+		k.maxLen, k.maxItems = -1, -1
+	}
+	c.all = append(c.all, k)
+	return k
+}
+
+// settle carries demands and defaults up to where they are below, around cycles too, and completes the defaults.
+func (c *compiler) settle() {
+	for changed := true; changed; {
+		changed = false
+		for _, k := range c.all {
+			lift := func(below *check) {
+				if below != nil && (below.demands && !k.demands || below.defaults && !k.defaults) {
+					k.demands, k.defaults, changed = k.demands || below.demands, k.defaults || below.defaults, true
+				}
+			}
+			lift(k.items)
+			lift(k.values)
+			lift(k.elem)
+			for i := range k.members {
+				lift(k.members[i].check)
 			}
 		}
-		before := len(bad)
-		rest, bad = sub.verify(after, bad)
-		if len(bad) > before {
-			prefix(bad[before:], unquote(name))
+	}
+	seen := map[*member]bool{}
+	for _, k := range c.all {
+		for i := range k.members {
+			if m := &k.members[i]; m.fallback != nil && !seen[m] {
+				seen[m] = true
+				m.fallback, _ = m.check.fill(nil, m.fallback, 0)
+			}
 		}
-		rest = skipComma(rest)
+	}
+}
+
+// nullable recognizes the schema of a pointer to what is defined elsewhere.
+func nullable(s *jsonschema.Schema) (*jsonschema.Schema, bool) {
+	if len(s.AnyOf) == 2 && s.AnyOf[1].Type == "null" && s.AnyOf[0].Ref != "" {
+		return s.AnyOf[0], true
+	}
+	return nil, false
+}
+
+// enumOf compiles allowed values. A list that holds an object or array is left to others.
+func enumOf(values []any) []enumValue {
+	var out []enumValue
+	for _, v := range values {
+		raw, err := json.Marshal(v)
+		if err != nil || raw[0] == '{' || raw[0] == '[' {
+			return nil
+		}
+		e := enumValue{raw: raw}
+		if text, ok := v.(string); ok {
+			e.text = []byte(text)
+		}
+		e.number = parseDecimal(raw)
+		out = append(out, e)
+	}
+	return out
+}
+
+// find returns the index of a member by its name as written, -1 when there is none. The members mostly come in order:
+// guess is tried first.
+func (k *check) find(name []byte, guess int) int {
+	name = unquoted(name)
+	if guess < len(k.members) && string(name) == k.members[guess].name {
+		return guess
+	}
+	if k.index != nil {
+		if i, ok := k.index[string(name)]; ok {
+			return i
+		}
+		return -1
 	}
 	for i := range k.members {
-		m := &k.members[i]
-		if m.required && (i < 64 && seen&(1<<i) == 0 || i >= 64 && !hasMember(data, m.name)) {
-			bad = complain(bad, "/"+escapePointer(m.name), "is required")
-		}
-	}
-	if len(rest) > 0 {
-		rest = rest[1:]
-	}
-	return rest, bad
-}
-
-func (k *check) verifyArray(data []byte, bad []violation) ([]byte, []violation) {
-	n := 0
-	rest := skipSpace(data[1:])
-	for len(rest) > 0 && rest[0] != ']' {
-		before, left := len(bad), len(rest)
-		rest, bad = k.items.verify(rest, bad)
-		if len(bad) > before {
-			prefix(bad[before:], strconv.Itoa(n))
-		}
-		n++
-		if rest = skipComma(rest); len(rest) == left {
-			return nil, bad // no JSON
-		}
-	}
-	if n < k.minItems {
-		bad = complain(bad, "", fmt.Sprintf("has %d items, fewer than %d", n, k.minItems))
-	}
-	if k.maxItems >= 0 && n > k.maxItems {
-		bad = complain(bad, "", fmt.Sprintf("has %d items, more than %d", n, k.maxItems))
-	}
-	if len(rest) > 0 {
-		rest = rest[1:]
-	}
-	return rest, bad
-}
-
-func (k *check) verifyString(raw []byte, bad []violation) []violation {
-	if k.minLen == 0 && k.maxLen < 0 && k.pattern == nil || len(raw) < 2 {
-		return bad
-	}
-	text := raw[1 : len(raw)-1]
-	if bytes.IndexByte(text, '\\') >= 0 {
-		text = []byte(unquote(raw))
-	}
-	n := utf8.RuneCount(text)
-	if n < k.minLen {
-		bad = complain(bad, "", fmt.Sprintf("has %d characters, fewer than %d", n, k.minLen))
-	}
-	if k.maxLen >= 0 && n > k.maxLen {
-		bad = complain(bad, "", fmt.Sprintf("has %d characters, more than %d", n, k.maxLen))
-	}
-	if k.pattern != nil && !k.pattern.Match(text) {
-		bad = complain(bad, "", "does not match "+k.pattern.String())
-	}
-	return bad
-}
-
-func (k *check) verifyNumber(raw []byte, bad []violation) []violation {
-	if k.min == nil && k.max == nil {
-		return bad
-	}
-	n, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(raw), len(raw)), 64)
-	switch {
-	case err != nil:
-		return complain(bad, "", "is no number in range")
-	case k.min != nil && n < *k.min:
-		return complain(bad, "", fmt.Sprintf("is less than %v", *k.min))
-	case k.max != nil && n > *k.max:
-		return complain(bad, "", fmt.Sprintf("is greater than %v", *k.max))
-	}
-	return bad
-}
-
-func (k *check) verifyEnum(raw []byte, bad []violation) []violation {
-	for _, e := range k.enum {
-		if bytes.Equal(e, raw) || raw[0] == '"' && unquote(e) == unquote(raw) {
-			return bad
-		}
-	}
-	return complain(bad, "", "is none of "+string(bytes.Join(k.enum, []byte(", "))))
-}
-
-func (k *check) memberIndex(name []byte) int {
-	if bytes.IndexByte(name, '\\') >= 0 {
-		name = []byte(`"` + unquote(name) + `"`)
-	}
-	for i := range k.members {
-		if string(name[1:len(name)-1]) == k.members[i].name {
+		if string(name) == k.members[i].name {
 			return i
 		}
 	}
 	return -1
 }
-
-// fill appends data to dst with the defaults of absent members put in, at every level.
-func (k *check) fill(dst, data []byte) (out, rest []byte) {
-	data = skipSpace(data)
-	if k == nil || !k.defaults || len(data) == 0 || data[0] != '{' && data[0] != '[' {
-		rest = skipValue(data)
-		return append(dst, data[:len(data)-len(rest)]...), rest
-	}
-	if data[0] == '[' {
-		dst, rest = append(dst, '['), skipSpace(data[1:])
-		for first := true; len(rest) > 0 && rest[0] != ']'; first = false {
-			if !first {
-				dst = append(dst, ',')
-			}
-			left := len(rest)
-			dst, rest = k.items.fill(dst, rest)
-			if rest = skipComma(rest); len(rest) == left {
-				return dst, nil // no JSON
-			}
-		}
-		return append(dst, ']'), rest[min(1, len(rest)):]
-	}
-	dst, rest = append(dst, '{'), skipSpace(data[1:])
-	start := len(dst)
-	for len(rest) > 0 && rest[0] != '}' {
-		if len(dst) > start {
-			dst = append(dst, ',')
-		}
-		name, after := readName(rest)
-		sub := k.values
-		if i := k.memberIndex(name); i >= 0 {
-			sub = k.members[i].check
-		}
-		dst = append(append(dst, name...), ':')
-		dst, rest = sub.fill(dst, after)
-		rest = skipComma(rest)
-	}
-	for i := range k.members {
-		m := &k.members[i]
-		if m.fallback == nil || hasMember(data, m.name) {
-			continue
-		}
-		if len(dst) > start {
-			dst = append(dst, ',')
-		}
-		dst = append(append(append(dst, m.quoted...), ':'), m.fallback...)
-	}
-	return append(dst, '}'), rest[min(1, len(rest)):]
-}
-
-func complain(bad []violation, pointer, message string) []violation {
-	if len(bad) >= maxViolations {
-		return bad
-	}
-	return append(bad, violation{pointer, message})
-}
-
-func prefix(bad []violation, token string) {
-	for i := range bad {
-		bad[i].Pointer = "/" + escapePointer(token) + bad[i].Pointer
-	}
-}
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-func escapePointer(s string) string { return pointerEscapes.Replace(s) }

@@ -76,39 +76,3 @@ func Progress(ctx context.Context, v any) error {
 	}
 	return in.Progress(raw)
 }
-
-// ProgressKey is the context key under which a call option hands the mesh a func(json.RawMessage) that wants the
-// call's progress. The mesh calls it in order, never after the call has returned, on the goroutine that called.
-type ProgressKey struct{}
-
-// A CallOption changes one call.
-type CallOption func(*callOptions)
-
-type callOptions struct{ progress func(json.RawMessage) }
-
-// OnProgress has f called, on the goroutine that waits for the call, with each progress value that the handler sends.
-// A value that does not decode into V is skipped.
-func OnProgress[V any](f func(V)) CallOption {
-	return func(o *callOptions) {
-		o.progress = func(raw json.RawMessage) {
-			var v V
-			if unmarshal(raw, &v) == nil {
-				f(v)
-			}
-		}
-	}
-}
-
-func withOptions(ctx context.Context, opts []CallOption) context.Context {
-	if len(opts) == 0 {
-		return ctx
-	}
-	var o callOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.progress != nil {
-		ctx = context.WithValue(ctx, ProgressKey{}, o.progress)
-	}
-	return ctx
-}

@@ -129,3 +129,23 @@ func (e *CallError) Error() string {
 
 // Unwrap gives errors.Is and errors.As the cause.
 func (e *CallError) Unwrap() error { return e.Err }
+
+// NotificationError is what Dispatch returns when some handlers of a notification failed; all of them ran. The mesh
+// logs and counts each; a peer that asked for an answer still gets null.
+type NotificationError struct{ Errs []error }
+
+func (e *NotificationError) Error() string { return errors.Join(e.Errs...).Error() }
+
+// Unwrap returns the handlers' errors.
+func (e *NotificationError) Unwrap() []error { return e.Errs }
+
+// PanicError is a panic of a handler, or of a method of its types such as Validate or MarshalJSON. Dispatch returns it;
+// its text goes to nobody but our own log, and callers get CodeInternal. On the sending side it comes wrapped from Send,
+// or within a CallError.
+type PanicError struct {
+	Method string // on the wire
+	Value  any    // what was given to panic
+	Stack  []byte // where, as debug.Stack tells it
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic in %s: %v", e.Method, e.Value) }

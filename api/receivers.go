@@ -1,8 +1,13 @@
 package api
 
-import "slices"
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
 
-// Receivers says who a message is for. The zero value is All. A Receivers is a value and can be kept and shared.
+// Receivers says who a message is for: All, Any, To, Except or Where. The zero value is All. A Receivers is a value and
+// can be kept and shared.
 type Receivers struct {
 	kind  receiverKind
 	names []string
@@ -30,8 +35,9 @@ var (
 // Peer is what names a receiver: a name, a peer id, or a peer's Info.
 type Peer interface{ ~string | *Info }
 
-// To is exactly the named peers. A name that nobody bears, that two peers bear, or that is one's own is an error of
-// that receiver. Naming one twice sends once.
+// To is exactly the named peers. A name that nobody bears (ErrUnknownPeer), that two peers bear (ErrAmbiguousPeer) or
+// that is one's own (ErrSelf) is an error of that receiver, and so is a peer that does not bind the other side of the
+// API (ErrNotServed). Naming one twice sends once. A nil *Info is a name that nobody bears.
 func To[P Peer](first P, rest ...P) Receivers {
 	return Receivers{kind: toNamed, names: namesOf(append([]P{first}, rest...))}
 }
@@ -41,8 +47,37 @@ func Except[P Peer](first P, rest ...P) Receivers {
 	return Receivers{kind: toExcept, names: namesOf(append([]P{first}, rest...))}
 }
 
-// Where is everybody that All is and f holds for. f is called while the message is being sent and must not block.
-func Where(f func(*Info) bool) Receivers { return Receivers{kind: toWhere, where: f} }
+// Where is everybody that All is and f holds for. f is called while the message is being sent, for linked peers, more
+// than once for some, and by Wait also under the mesh's locks: it must be quick, must not block and must not use the
+// mesh. Send and Call with an f that panics send nothing and return a *PanicError.
+func Where(f func(*Info) bool) Receivers {
+	if f == nil {
+		panic("api: Where needs a function")
+	}
+	return Receivers{kind: toWhere, where: f}
+}
+
+// try runs the function of Where once over all peers, so that its panic is known before anything is sent.
+func (r Receivers) try(mesh Mesh, method string) (err error) {
+	if r.kind != toWhere {
+		return nil
+	}
+	defer recovered(method, &err)
+	for p := range mesh.Peers() {
+		r.where(p)
+	}
+	return nil
+}
+
+// holds asks the function of Where. A peer for which it panics is not meant.
+func (r Receivers) holds(p *Info) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return r.where(p)
+}
 
 // namesOf takes the id of an Info rather than its name, so that it stays the same peer when names clash.
 func namesOf[P Peer](ps []P) []string {
@@ -51,13 +86,16 @@ func namesOf[P Peer](ps []P) []string {
 		var n string
 		switch v := any(p).(type) {
 		case *Info:
+			if v == nil {
+				v = new(Info)
+			}
 			if n = v.ID; n == "" {
 				n = v.Name
 			}
 		case string:
 			n = v
 		default:
-			n = stringOf(v)
+			n = reflect.ValueOf(v).String() // a named string type
 		}
 		if !slices.Contains(names, n) {
 			names = append(names, n)
@@ -77,7 +115,8 @@ func (r Receivers) IsAny() bool { return r.kind == toAny }
 // IsTo reports whether r was made by To.
 func (r Receivers) IsTo() bool { return r.kind == toNamed }
 
-// Matches reports whether a peer is among the receivers, as far as the peer alone decides it: Any matches every peer.
+// Matches reports whether a peer is among the receivers, as far as the peer alone decides it: All and Any match every
+// peer.
 func (r Receivers) Matches(p *Info) bool {
 	switch r.kind {
 	case toNamed:
@@ -85,18 +124,18 @@ func (r Receivers) Matches(p *Info) bool {
 	case toExcept:
 		return !slices.Contains(r.names, p.Name) && (p.ID == "" || !slices.Contains(r.names, p.ID))
 	case toWhere:
-		return r.where(p)
+		return r.holds(p)
 	}
 	return true
 }
 
-// String shows r as the sniffer does: "*" for All, the names for To.
+// String shows r in short: "*" for All, the names for To.
 func (r Receivers) String() string {
 	switch r.kind {
 	case toNamed:
-		return join(r.names)
+		return strings.Join(r.names, ",")
 	case toExcept:
-		return "all but " + join(r.names)
+		return "all but " + strings.Join(r.names, ",")
 	case toWhere:
 		return "some"
 	case toAny:

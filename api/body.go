@@ -1,0 +1,163 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"strings"
+
+	json2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// body is what a method takes or returns: a Go type, its schema, and the schema compiled.
+type body struct {
+	name   string // of the Go type; empty when it has none
+	schema *jsonschema.Schema
+	typ    reflect.Type
+	check  *check
+	fields []string // a struct's members in order
+	valid  validity
+}
+
+// validity says on what of a value Validate is called.
+type validity uint8
+
+const (
+	noValidate      validity = iota
+	validateValue            // on the value, which is a pointer or interface
+	validatePointer          // on a pointer to it
+)
+
+type validator interface{ Validate() error }
+
+func (w *schemas) body(t reflect.Type) (*body, error) {
+	s, err := w.of(t)
+	if err != nil {
+		return nil, err
+	}
+	b := &body{schema: s, typ: t, check: compileCheck(s)}
+	if t.PkgPath() != "" && !strings.Contains(t.Name(), "[") {
+		b.name = t.Name() // built-in and generic types have no name worth showing
+	}
+	if t.Kind() == reflect.Struct {
+		b.fields = s.PropertyOrder
+	}
+	switch validates := reflect.TypeFor[validator](); {
+	case t.Kind() == reflect.Pointer && t.Implements(validates):
+		b.valid = validateValue
+	case reflect.PointerTo(t).Implements(validates):
+		b.valid = validatePointer
+	}
+	return b, nil
+}
+
+// paramsBody is the body of params: JSON-RPC takes an object or an array.
+func (w *schemas) paramsBody(t reflect.Type) (*body, error) {
+	switch k := t.Kind(); {
+	case t == noneType, t == rawType:
+		return w.body(t)
+	case k == reflect.Pointer && t.Elem().Kind() == reflect.Struct:
+		return nil, fmt.Errorf("%s cannot be params: use %s itself", t, t.Elem())
+	case k != reflect.Struct && k != reflect.Map && k != reflect.Slice:
+		return nil, fmt.Errorf("%s cannot be params: JSON-RPC takes an object or an array, so wrap it in a struct", t)
+	}
+	b, err := w.body(t)
+	switch {
+	case err != nil:
+		return nil, err
+	case b.schema.Type == "":
+		return nil, fmt.Errorf("%s cannot be params: it writes its own JSON, which need not be an object", t)
+	case b.schema.Type != "object" && b.schema.Type != "array":
+		return nil, fmt.Errorf("%s cannot be params: its JSON is a %s, so wrap it in a struct", t, b.schema.Type)
+	}
+	return b, nil
+}
+
+// decode reads, completes and validates one value. What is wrong with it is an error of type violations, what Validate
+// said, or a *PanicError.
+func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
+	if b.typ == rawType {
+		*any(v).(*json.RawMessage) = append(json.RawMessage(nil), raw...)
+		return nil
+	}
+	defer recovered(method, &err)
+	if bad := b.check.verify(raw, false); len(bad) > 0 {
+		return violations(bad)
+	}
+	if b.check != nil && b.check.defaults {
+		filled, rest := b.check.fill(make([]byte, 0, 2*len(raw)+64), raw, 0)
+		raw = append(filled, rest...)
+	}
+	if err := unmarshal(raw, v); err != nil {
+		return violations(decodeViolation(err, b.check))
+	}
+	return validate(b, v)
+}
+
+// encode appends v to dst, validated. The error is like that of decode.
+func encode[T any](b *body, method string, dst []byte, v *T) (out []byte, err error) {
+	start := len(dst)
+	defer func() {
+		if err != nil {
+			out = dst[:start]
+		}
+	}()
+	if b.typ == rawType {
+		raw := jsontext.Value(*any(v).(*json.RawMessage))
+		if !raw.IsValid() {
+			return dst, violations{{"", "is no valid JSON"}}
+		}
+		return append(dst, raw...), nil
+	}
+	defer recovered(method, &err)
+	if err := validate(b, v); err != nil {
+		return dst, err
+	}
+	out, err = marshal(dst, v)
+	if err != nil {
+		return dst, violations{encodeViolation(err)}
+	}
+	return out, asError(b.check.verify(out[start:], false))
+}
+
+func validate[T any](b *body, v *T) error {
+	switch b.valid {
+	case validatePointer:
+		return any(v).(validator).Validate()
+	case validateValue:
+		if own := any(*v); !reflect.ValueOf(own).IsNil() {
+			return own.(validator).Validate()
+		}
+	}
+	return nil
+}
+
+// encodeViolation says what cannot be written, and where.
+func encodeViolation(err error) violation {
+	v := violation{Message: "has no JSON form"}
+	var sem *json2.SemanticError
+	if errors.As(err, &sem) {
+		v.Pointer = string(sem.JSONPointer)
+		if sem.Err != nil {
+			err = sem.Err
+		}
+	}
+	var syn *jsontext.SyntacticError
+	if errors.As(err, &syn) {
+		v.Pointer += string(syn.JSONPointer)
+		err = syn.Err
+	}
+	v.Message += ": " + err.Error()
+	return v
+}
+
+// recovered turns a panic into an error.
+func recovered(method string, err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Method: method, Value: v, Stack: debug.Stack()}
+	}
+}
