@@ -89,7 +89,11 @@ func (a *app) demo(ctx context.Context) error {
 	a.note(`mesh "demo": look at it from another terminal with: peerctl --mesh demo ls; peerctl --mesh demo watch`)
 	found, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := view.Wait(found, api.To("cam1", "cam2")); err != nil {
+	err = view.Wait(found, api.To("cam1", "cam2"))
+	for _, c := range bench {
+		err = errors.Join(err, c.port.Wait(found, api.To("desk")))
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return d.summary(ctx)
 		}
