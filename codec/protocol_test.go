@@ -139,7 +139,7 @@ func client(t *testing.T) (python, script string) {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("python3 is not installed: ", err)
+		t.Skip("skip: needs python3: ", err)
 	}
 	code := blocks(protocolPage(t), "python")
 	if len(code) != 1 {
