@@ -104,12 +104,6 @@ func (in *inbound) idle(f func()) {
 	}
 }
 
-func (in *inbound) isIdle() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.idleLocked()
-}
-
 // cancel ends the context of a request in flight. Its answer follows.
 func (in *inbound) cancel(id []byte) {
 	in.mu.Lock()

@@ -264,7 +264,6 @@ var (
 	errParse       = &api.Error{Code: api.CodeParse, Message: "parse error"}
 	errNotFound    = &api.Error{Code: api.CodeMethodNotFound, Message: "method not found"}
 	errForbidden   = &api.Error{Code: api.CodeForbidden, Message: "forbidden"}
-	errUnproven    = &api.Error{Code: api.CodeUnauthenticated, Message: "unauthenticated"}
 	errInFlight    = &api.Error{Code: api.CodeInvalidRequest, Message: "invalid request: a request with this id is in flight"}
 	errInternal    = &api.Error{Code: api.CodeInternal, Message: "internal error"}
 	errCancelled   = &api.Error{Code: api.CodeCancelled, Message: "cancelled"}

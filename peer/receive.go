@@ -60,7 +60,7 @@ func (l *link) receiveSecInfo(params []byte) error {
 		l.count("secinfo")
 		return &closeError{reason: reasonRefused, err: errOrphan}
 	}
-	l.secBufIn(params)
+	l.secinfo = bytes.Clone(params) // they are a range of the reader's buffer
 	l.awaiting.Store(l.p.sinceStart() + 1)
 	l.p.clock.nudge()
 	if !l.known.Load() && l.p.knowsKey(l.secinfo) {
@@ -68,9 +68,6 @@ func (l *link) receiveSecInfo(params []byte) error {
 	}
 	return nil
 }
-
-// secBufIn keeps the params until the payload is there: they are a range of the reader's buffer.
-func (l *link) secBufIn(params []byte) { l.secinfo = append(make([]byte, 0, len(params)), params...) }
 
 // parse reads the payload into l.msg.
 func (l *link) parse(payload []byte) {
@@ -178,18 +175,13 @@ func (l *link) refuse(err error, frame []byte, signed bool) error {
 			out = security.Outgoing{}
 		}
 		if r.Answer == security.AnswerSigned || l.p.mayAnswer(l.conn) {
-			l.pushRefusal(codec.AppendError(nil, id, r.APIError(), nil), out)
+			_ = l.push(codec.AppendError(nil, id, r.APIError(), nil), out, answer) // a link that has ended needs none
 		}
 	}
 	if r.Failure {
 		return l.failure(err)
 	}
 	return nil
-}
-
-// pushRefusal queues a refusal. An unsigned one must leave without a signature whatever the link is.
-func (l *link) pushRefusal(text []byte, out security.Outgoing) {
-	_ = l.push(text, out, answer)
 }
 
 // answerID returns the id that a refusal is answered with, and whether it is answered at all: notifications and
@@ -282,6 +274,6 @@ func (l *link) noteClock(secinfo []byte) {
 		return
 	}
 	if ms, err := strconv.ParseInt(string(info.Get("ts")), 10, 64); err == nil {
-		l.skew.Store(int64(time.UnixMilli(ms).Sub(time.Now())))
+		l.skew.Store(int64(time.Until(time.UnixMilli(ms))))
 	}
 }

@@ -1,0 +1,61 @@
+// Package peer makes a program a member of a mesh: it finds the others, links with each of them, and carries
+// notifications and calls both ways. What is said is defined with package api; this package is how it gets there.
+//
+// # Model
+//
+// All peers are equal. Each listens, each dials, and every two of them keep one link, over TCP or WebSocket, on which
+// both send JSON-RPC 2.0 messages of their own accord. A peer is found by multicast DNS on the local network, through
+// files by other processes of the same user, or at addresses that were listed; who answers there proves by its
+// signature that it holds the key of the mesh.
+//
+//	p, err := peer.New(peer.Config{Mesh: "lab", Name: "cam1"}) // no connection yet
+//	cam := api.Bind(p, lab.API)                                // one side of an API
+//	lab.Snap.Handle(cam, snap)                                 // what is handled
+//	err = p.Join(ctx)                                          // now it is there
+//	defer p.Close()
+//	lab.Frame.Send(ctx, cam, api.All, frame)                   // what is sent
+//
+// # Lifecycle
+//
+// New reads the key and the identity. Join listens, starts discovery, and returns once those who are there now are
+// linked, after a second at the latest. From then on links come and go by themselves: a lost one is dialled again, with
+// growing pauses, for as long as the peer is announced or listed. Events tells who came and went. Close says goodbye,
+// lets handlers and queues finish for up to two seconds, and leaves nothing running. A peer does not join twice.
+//
+// A process that is silent for 10 s is suspect, after 15 s it is gone; idle links are pinged every 5 s. One that comes
+// back as a new process replaces its former self at once, and calls that the old one had end with api.ErrGone.
+//
+// # Calls
+//
+// Every call has exactly one outcome: a result, the peer's *api.Error, or an *api.CallError that says whether the call
+// may have run. Nothing is sent twice, except calls that their definition marks as idempotent. Deadlines travel with
+// the call; cancelling its context cancels the handler's. Answers count only from the peer that was asked, on the link
+// that it was asked on; others are dropped and counted.
+//
+// # Order and concurrency
+//
+// Messages from one peer to another arrive in the order in which they were sent, for as long as their link lives.
+// Handlers run one at a time for each sender and API, in that order, unless a method is defined with api.Concurrent. A
+// handler that waits in a call of its own, with its context, lets the next message start, so that peers may call each
+// other back to any depth. Handlers never run on the goroutine that reads a link: a slow one delays nobody but later
+// messages of the same sender and API.
+//
+// # Limits
+//
+// Whatever the network can fill has a bound, see Limits, and a counter, see Stats. A queue towards a slow peer that is
+// full refuses the new message, and its sender is told; other peers notice nothing. More than 256 calls in flight from
+// one peer are answered with api.CodeBusy; notifications that find 1,024 waiting are dropped and counted. A message of
+// more than 4 MiB is not sent, and not taken. A write that blocks for 10 s ends the link. Strangers get 4 KiB and 5 s.
+//
+// # Security
+//
+// With a key every message is signed and checked; see package security for what that promises. Without one the peer
+// listens on loopback alone, and everybody on this machine is a member. Config.Accept lets guests in, who sign nothing
+// and may call what is defined for guests. Config.Policy narrows who may call what. Nothing of a handler's panic or
+// of this machine reaches another peer.
+//
+// # Watching
+//
+// Tap gives the ring of what the peer sends, receives, refuses and drops; Config.Control lets peerctl use and watch a
+// running program. A peer that nobody watches keeps nothing.
+package peer
