@@ -27,7 +27,7 @@ func main() {
 }
 
 func run(ctx context.Context, listen string) error {
-	keys, err := security.NewKeyring() // no key: everybody is a guest, and only this machine is served
+	keys, err := security.NewKeyring() // no key: nobody signs, and only this machine is served
 	if err != nil {
 		return err
 	}

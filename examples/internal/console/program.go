@@ -96,6 +96,7 @@ type Program struct {
 
 	mu      sync.Mutex
 	lines   []string
+	seen    []bool        // which lines were expected, in any order
 	at      int           // the first line that Expect has not passed yet
 	changed chan struct{} // closed at the next line
 }
@@ -130,7 +131,7 @@ func (h *Home) start(name string, cmd *exec.Cmd) *Program {
 	go func() {
 		defer close(read)
 		for s := bufio.NewScanner(r); s.Scan(); {
-			p.update(func() { p.lines = append(p.lines, s.Text()) })
+			p.update(func() { p.lines, p.seen = append(p.lines, s.Text()), append(p.seen, false) })
 		}
 	}()
 	go func() {
@@ -161,14 +162,15 @@ func (p *Program) update(f func()) {
 // regular expression, and returns its first group, or all of it.
 func (p *Program) Expect(expr string) string {
 	p.t.Helper()
-	found, err := p.expect(expr)
+	found, err := p.expect(expr, func(i int) bool { return i >= p.at })
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	return found
 }
 
-func (p *Program) expect(expr string) (string, error) {
+// expect waits for a line that matches and that is among those that may be it.
+func (p *Program) expect(expr string, mayBe func(i int) bool) (string, error) {
 	re, err := regexp.Compile("^(?:" + expr + ")$")
 	if err != nil {
 		return "", err
@@ -176,9 +178,9 @@ func (p *Program) expect(expr string) (string, error) {
 	timeout := time.After(Patience)
 	for ended := false; ; {
 		p.mu.Lock()
-		for i, line := range p.lines[p.at:] {
-			if found := re.FindStringSubmatch(line); found != nil {
-				p.at += i + 1
+		for i, line := range p.lines {
+			if found := re.FindStringSubmatch(line); found != nil && mayBe(i) {
+				p.at, p.seen[i] = i+1, true
 				p.mu.Unlock()
 				return found[min(1, len(found)-1)], nil
 			}

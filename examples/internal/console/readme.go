@@ -39,6 +39,10 @@ func Blocks(t testing.TB, file string) (blocks []Block) {
 			inside = false
 		case inside:
 			last := &blocks[len(blocks)-1]
+			if n := len(last.Lines) - 1; n >= 0 && strings.HasSuffix(last.Lines[n], "\\") { // goes on
+				last.Lines[n] = strings.TrimSuffix(last.Lines[n], "\\") + strings.TrimSpace(line)
+				continue
+			}
 			last.Lines = append(last.Lines, line)
 		}
 	}
@@ -65,8 +69,8 @@ var GoRun = regexp.MustCompile(`go run \./(examples/\S+)`)
 //	> is a line that is typed,
 //	^C is an interrupt, after which the program must end well,
 //
-// and all else are lines that must be printed in this order, among others; … in them stands for anything. An address
-// of this machine stands for the one that comes in its place when it is first printed: the programs listen on any port.
+// and all else are lines that must be printed, among others; … in them stands for anything. An address of this machine
+// stands for the one that comes in its place when it is first printed: the programs listen on any port.
 func README(t *testing.T, file string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -153,15 +157,19 @@ func (s *session) run(line string) *Program {
 	return s.home.start(line, exec.Command("bash", "-c", cmd))
 }
 
-var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+var (
+	address  = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	anywhere = regexp.MustCompile(`(127\.0\.0\.1)([:/ ])(\d+)`) // as commands want it
+)
 
 // actual puts the addresses that are known by now into a text.
 func (s *session) actual(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return address.ReplaceAllStringFunc(text, func(a string) string {
-		if now, ok := s.addrs[a]; ok {
-			return now
+	return anywhere.ReplaceAllStringFunc(text, func(a string) string {
+		m := anywhere.FindStringSubmatch(a)
+		if now, ok := s.addrs[m[1]+":"+m[3]]; ok {
+			return strings.Replace(now, ":", m[2], 1)
 		}
 		return a
 	})
@@ -170,14 +178,15 @@ func (s *session) actual(text string) string {
 func (s *session) expect(p *Program, line string) error {
 	expr := strings.ReplaceAll(regexp.QuoteMeta(s.actual(line)), "…", ".*")
 	named := address.FindString(line)
+	unseen := func(i int) bool { return !p.seen[i] }
 	s.mu.Lock()
 	_, known := s.addrs[named]
 	s.mu.Unlock()
 	if named == "" || known {
-		_, err := p.expect(expr)
+		_, err := p.expect(expr, unseen)
 		return err
 	}
-	now, err := p.expect(strings.Replace(expr, regexp.QuoteMeta(named), `(127\.0\.0\.1:\d+)`, 1))
+	now, err := p.expect(strings.Replace(expr, regexp.QuoteMeta(named), `(127\.0\.0\.1:\d+)`, 1), unseen)
 	s.mu.Lock()
 	s.addrs[named] = now
 	s.mu.Unlock()
