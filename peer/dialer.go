@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -393,27 +391,4 @@ func (t *target) answered(l *link, c *call) error {
 func (l *link) turnedAway(e *api.Error) error {
 	l.refusal = e
 	return &closeError{reason: reasonRefused, err: e}
-}
-
-// portOf returns the port of a listener's address, 0 when there is none.
-func portOf(a net.Addr) int {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.Port
-	}
-	return 0
-}
-
-// ipsOf returns the addresses that a listener can be reached at, nil for all of the machine.
-func ipsOf(addrs []net.Addr) []string {
-	var ips []string
-	for _, a := range addrs {
-		t, ok := a.(*net.TCPAddr)
-		if !ok || t.IP == nil || t.IP.IsUnspecified() {
-			return nil
-		}
-		if ip := t.IP.String(); !slices.Contains(ips, ip) {
-			ips = append(ips, ip)
-		}
-	}
-	return ips
 }

@@ -133,7 +133,7 @@ func (p *Peer) introduced(l *link, h *helloParams) {
 
 // gotAPIs notes what the other end binds.
 func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo) {
-	p.compareHashes(l, apis)
+	p.compare(l, apis)
 	p.change(func() {
 		info := *l.info.Load()
 		info.APIs = apis
@@ -145,18 +145,6 @@ func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo) {
 		}
 		p.tryJoinLocked(l)
 	})
-}
-
-// compareHashes warns when the two ends were built from different definitions. Calls still run.
-func (p *Peer) compareHashes(l *link, apis map[string]api.APIInfo) {
-	bound := *p.bindings.Load()
-	for name, theirs := range apis {
-		b := bound[name]
-		if b == nil || theirs.Hash == "" || theirs.Hash == b.Hash() {
-			continue
-		}
-		p.log.Warn("two definitions of one API", "api", name, "peer", l.info.Load().Name, "ours", b.Hash(), "theirs", theirs.Hash)
-	}
 }
 
 // tryJoinLocked makes a link a member's link once everything is known of it.

@@ -1,0 +1,48 @@
+package peertest_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"peermesh/api"
+	"peermesh/examples/lab"
+	"peermesh/peer/peertest"
+	"peermesh/peer/tap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestMesh is how a user's test looks: two peers in memory, a call, what was said, and faults, in no time.
+func TestMesh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		camera, desk := mesh.Peer("cam1"), mesh.Peer("desk")
+		cam, view := api.Bind(camera, lab.API), api.Bind(desk, lab.API.Invert())
+		lab.Snap.Handle(cam, func(context.Context, lab.SnapParams) (lab.Image, error) { return lab.Image{Width: 640}, nil })
+		mesh.Join(camera, desk)
+		said := peertest.Record(t, desk)
+		started := time.Now()
+		mesh.Net.Delay("cam1", "desk", 300*time.Millisecond)
+		if _, err := lab.Snap.Call(t.Context(), view, api.To("cam1"), lab.SnapParams{}); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(started); d != 300*time.Millisecond {
+			t.Errorf("the answer took %s", d)
+		}
+		reply := said.Wait(func(r *tap.Record) bool { return r.Kind == "reply" && r.Method == "lab.camera.snap" })
+		if reply.From != "cam1" || reply.MS != 300 {
+			t.Errorf("recorded %+v", reply)
+		}
+		mesh.Net.Heal("cam1", "desk")
+		mesh.Net.Cut("cam1", "desk")
+		mesh.Gone(desk, "cam1")
+		mesh.Linked(desk, "cam1")
+		if n := mesh.Net.Conns(); n != 1 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}
