@@ -10,7 +10,6 @@ import (
 
 	"peermesh/api"
 	"peermesh/codec"
-	"peermesh/peer"
 	"peermesh/peer/peertest"
 )
 
