@@ -24,7 +24,7 @@ import (
 // Patience is how long a test waits for anything.
 const Patience = 20 * time.Second
 
-var bin string // where Main has put the programs
+var bin, root string // where Main has put the programs, and where the module is
 
 // Main builds the programs, runs the tests and looks for goroutines that they left. Programs are import paths.
 func Main(m *testing.M, programs ...string) {
@@ -34,6 +34,11 @@ func Main(m *testing.M, programs ...string) {
 		build := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", bin + string(filepath.Separator)}, programs...)...)
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		err = build.Run()
+	}
+	if err == nil {
+		var out []byte
+		out, err = exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "peermesh").Output()
+		root = strings.TrimSpace(string(out))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "console:", err)
@@ -70,7 +75,7 @@ func NewHome(t testing.TB) *Home {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	h := &Home{t: t, Dir: dir, env: append(os.Environ(), "HOME="+dir, "USERPROFILE="+dir, "LocalAppData="+dir, "AppData="+dir,
-		"PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))}
+		"PYTHONDONTWRITEBYTECODE=1", "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))}
 	for _, name := range []string{"DATA", "CONFIG", "STATE", "RUNTIME"} {
 		sub := filepath.Join(dir, strings.ToLower(name))
 		if err := os.Mkdir(sub, 0o700); err != nil {

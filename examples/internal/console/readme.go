@@ -62,8 +62,8 @@ func (b Block) Commands() (commands []string) {
 // GoRun matches the start of a command that runs one of the examples.
 var GoRun = regexp.MustCompile(`go run \./(examples/\S+)`)
 
-// README runs the console blocks of a file, each as a terminal of its own, in one home; the current directory is the
-// one that the last cd has gone to. A block begins once the one before it has shown its first line. Within a block
+// README runs the console blocks of a file, each as a terminal of its own, in one home and in the folder of the module.
+// A block begins once the last command of the one before it has shown its first line. Within a block
 //
 //	$ is a command, which must succeed before the next one of the block begins,
 //	> is a line that is typed,
@@ -105,12 +105,14 @@ type session struct {
 
 func (s *session) terminal(b Block, shown func()) error {
 	var p *Program
+	commands := len(b.Commands())
 	for i, line := range b.Lines {
 		var err error
 		switch {
 		case strings.HasPrefix(line, "$ "):
 			if err = succeeded(p); err == nil {
 				p = s.run(strings.TrimPrefix(line, "$ "))
+				commands--
 			}
 		case p == nil:
 			err = fmt.Errorf("%q is before any command", line)
@@ -122,7 +124,9 @@ func (s *session) terminal(b Block, shown func()) error {
 			}
 		default:
 			err = s.expect(p, line)
-			shown()
+			if commands == 0 {
+				shown()
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", b.File, b.Line+i, err)
@@ -154,7 +158,9 @@ func (s *session) run(line string) *Program {
 		}
 		return program
 	})
-	return s.home.start(line, exec.Command("bash", "-c", cmd))
+	bash := exec.Command("bash", "-c", cmd)
+	bash.Dir = root
+	return s.home.start(line, bash)
 }
 
 var (
