@@ -46,10 +46,9 @@ func introduced(t *testing.T, s *signer, boot string, alive func() bool) <-chan 
 func TestRedialOverALiveLink(t *testing.T) {
 	t.Parallel()
 	p, keys := keyedPeer(t)
-	connect := func(alive func() bool) *signer {
+	connect := func(alive func() bool) (ended <-chan struct{}) {
 		s := newSigner(t, dialClient(t, p.Self().Address, codec.NUL), "client", keys)
-		introduced(t, s, clientBoot, alive)
-		return s
+		return introduced(t, s, clientBoot, alive)
 	}
 	yes := func() bool { return true }
 	first := make(chan struct{})
@@ -61,16 +60,14 @@ func TestRedialOverALiveLink(t *testing.T) {
 			return true
 		}
 	}
-	connect(firstAlive)
+	firstEnded := connect(firstAlive)
 	if !eventually(func() bool { return peers(p) == 1 }) {
 		t.Fatal("the first link did not join")
 	}
+	<-connect(yes) // the second link is refused, for the first one lives
+	close(first)   // the first one is dead, and nobody has noticed
 	connect(yes)
-	if !eventually(func() bool { return p.Stats().Links == 1 }) {
-		t.Error("the second link was not refused though the first one lives")
-	}
-	close(first) // the first one is dead, and nobody has noticed
-	connect(yes)
+	<-firstEnded
 	if !eventually(func() bool { return p.Stats().Links == 1 && peers(p) == 1 }) {
 		t.Fatal("two links remain")
 	}
