@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -24,11 +25,8 @@ func (p *Peer) compare(l *link, apis map[string]api.APIInfo) {
 	p.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(p.ctx, describeFor)
 		defer cancel()
-		if p.until(ctx, func() bool { return l.m.joined || !l.alive() }) != nil || !l.alive() {
-			return
-		}
 		info := l.info.Load()
-		raw, err := p.Request(ctx, nil, methodDiscover, api.Where(func(i *api.Info) bool { return i == info || i.ID != "" && i.ID == info.ID }), nil, nil)
+		raw, err := p.discoverAt(ctx, info)
 		if err != nil {
 			return
 		}
@@ -44,6 +42,22 @@ func (p *Peer) compare(l *link, apis map[string]api.APIInfo) {
 			})
 		}
 	})
+}
+
+// discoverAt asks a peer what it binds, on whichever link it has. The first one may be given up for another.
+func (p *Peer) discoverAt(ctx context.Context, info *api.Info) ([]byte, error) {
+	if info.ID == "" {
+		return nil, api.ErrUnknownPeer
+	}
+	for {
+		if err := p.Wait(ctx, nil, api.To(info.ID)); err != nil {
+			return nil, err
+		}
+		raw, err := p.Request(ctx, nil, methodDiscover, api.To(info.ID), nil, nil)
+		if err == nil || !errors.Is(err, api.ErrGone) {
+			return raw, err
+		}
+	}
 }
 
 // differences lists the methods of our side of an API that the other side does not have, or has otherwise. What one
