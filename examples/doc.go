@@ -1,0 +1,2 @@
+// Package examples has nothing in it but tests, of what the READMEs of the examples say.
+package examples
