@@ -167,6 +167,7 @@ func (p *Peer) handle(m *message) {
 	took := time.Since(started)
 	err = p.judge(m, err)
 	if m.request {
+		l.in.release(m)
 		p.answer(m, result, err, took)
 	}
 	l.in.finished(m, size)

@@ -15,6 +15,7 @@ type inbound struct {
 	mu       sync.Mutex
 	stopped  bool
 	notes    int // notifications that wait or run
+	requests int // requests that wait, run, or are being answered
 	bytes    int
 	byNumber map[uint64]*message // requests in flight, by an id that is a plain number
 	byText   map[string]*message // the others, by the raw id
@@ -46,7 +47,7 @@ func (in *inbound) admit(m *message) *api.Error {
 		}
 		in.notes++
 	default:
-		if len(in.byNumber)+len(in.byText) >= limits.Calls {
+		if in.requests >= limits.Calls {
 			return errBusy
 		}
 		if m.reqID, m.numeric = plainNumber(m.id); m.numeric {
@@ -60,22 +61,31 @@ func (in *inbound) admit(m *message) *api.Error {
 			}
 			in.byText[string(m.id)] = m
 		}
+		in.requests++
 	}
 	in.bytes += size
 	return nil
+}
+
+// release frees the id of a request that is about to be answered: whoever has the answer may use the id again.
+func (in *inbound) release(m *message) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if m.numeric {
+		delete(in.byNumber, m.reqID)
+	} else {
+		delete(in.byText, string(m.id))
+	}
 }
 
 // finished lets a message go. size is what it had when it came.
 func (in *inbound) finished(m *message, size int) {
 	in.mu.Lock()
 	in.bytes -= size
-	switch {
-	case !m.request:
+	if m.request {
+		in.requests--
+	} else {
 		in.notes--
-	case m.numeric:
-		delete(in.byNumber, m.reqID)
-	default:
-		delete(in.byText, string(m.id))
 	}
 	var idle func()
 	if in.idleLocked() {
@@ -88,7 +98,7 @@ func (in *inbound) finished(m *message, size int) {
 }
 
 func (in *inbound) idleLocked() bool {
-	return in.notes == 0 && len(in.byNumber) == 0 && len(in.byText) == 0
+	return in.notes == 0 && in.requests == 0
 }
 
 // idle has f called once nothing is in flight, at once when nothing is.
