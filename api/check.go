@@ -140,10 +140,10 @@ func (c *compiler) compile(s *jsonschema.Schema) *check {
 	k.enum = enumOf(s.Enum)
 	k.demands = k.min != nil || k.max != nil || k.minLen > 0 || k.maxLen >= 0 || k.pattern != nil || k.enum != nil ||
 		k.minItems > 0 || k.maxItems >= 0
-	c.all = append(c.all, k)
 	c.compileMembers(k, s)
 	k.items = c.compile(s.Items)
 	k.values = c.compile(s.AdditionalProperties)
+	c.all = append(c.all, k) // what is below stands before it
 	if k.types == 0 && !k.demands && len(k.members) == 0 && k.items == nil && k.values == nil {
 		return nil
 	}

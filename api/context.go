@@ -70,9 +70,17 @@ func Progress(ctx context.Context, v any) error {
 	if in == nil {
 		return nil
 	}
-	raw, err := marshal(nil, v)
+	raw, err := encodeProgress(v)
 	if err != nil {
 		return err
 	}
 	return in.Progress(raw)
+}
+
+func encodeProgress(v any) (raw json.RawMessage, err error) {
+	defer recovered("$/progress", &err)
+	if raw, err = marshal(nil, v); err != nil {
+		return nil, violations{encodeViolation(err)}
+	}
+	return raw, nil
 }

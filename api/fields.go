@@ -18,6 +18,7 @@ type field struct {
 	name    string // of the member
 	index   []int  // from the outermost struct
 	tagged  bool   // the tag names it
+	maybe   bool   // it is in a struct embedded by pointer, which may be nil
 	options []string
 }
 
@@ -38,7 +39,7 @@ func (w *schemas) object(t reflect.Type, at string) (*jsonschema.Schema, error) 
 		}
 		s.Properties[f.name] = p
 		s.PropertyOrder = append(s.PropertyOrder, f.name)
-		if !f.has("omitempty") && !f.has("omitzero") && p.Default == nil {
+		if !f.maybe && !f.has("omitempty") && !f.has("omitzero") && p.Default == nil {
 			s.Required = append(s.Required, f.name)
 		}
 	}
@@ -98,11 +99,12 @@ func membersOf(root reflect.Type) (fields []field, rest reflect.Type) {
 	type embedded struct {
 		t     reflect.Type
 		index []int
+		maybe bool // embedded by pointer, or within such a struct
 		first bool // seen for the first time: what is embedded in it counts too
 	}
 	var all []field
 	seen := map[reflect.Type]bool{root: true}
-	for queue := []embedded{{root, nil, true}}; len(queue) > 0; queue = queue[1:] {
+	for queue := []embedded{{root, nil, false, true}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
 		for i := range at.t.NumField() {
 			f := at.t.Field(i)
@@ -111,21 +113,21 @@ func membersOf(root reflect.Type) (fields []field, rest reflect.Type) {
 				continue
 			}
 			name, options, _ := strings.Cut(tag, ",")
-			m := field{StructField: f, name: cmp.Or(name, f.Name), tagged: name != "",
+			m := field{StructField: f, name: cmp.Or(name, f.Name), tagged: name != "", maybe: at.maybe,
 				index: append(slices.Clone(at.index), i), options: strings.Split(options, ",")}
 			if !m.has("embed") && (!f.Anonymous || m.tagged) {
 				all = append(all, m)
 				continue
 			}
-			t := f.Type
+			t, maybe := f.Type, at.maybe
 			if t.Kind() == reflect.Pointer && t.Name() == "" {
-				t = t.Elem()
+				t, maybe = t.Elem(), true
 			}
 			switch {
 			case t.Kind() != reflect.Struct:
 				rest = cmp.Or(rest, t)
 			case at.first:
-				queue = append(queue, embedded{t, m.index, !seen[t]})
+				queue = append(queue, embedded{t, m.index, maybe, !seen[t]})
 				seen[t] = true
 			}
 		}

@@ -87,15 +87,17 @@ func misfit(err *json.SemanticError, k *check) string {
 		kind = isObject
 	}
 	switch {
+	case err.Err == json.ErrUnknownName:
+		return "is unknown"
 	case k != nil && k.types != 0 && kind != 0 && k.types&kind == 0:
 		return "must be " + k.types.String()
 	case kind == isInteger|isNumber && errors.Is(err.Err, strconv.ErrSyntax) && strings.ContainsAny(string(err.JSONValue), ".eE"):
 		return "must be an integer without fraction or exponent"
 	case kind == isInteger|isNumber && (errors.Is(err.Err, strconv.ErrRange) || errors.Is(err.Err, strconv.ErrSyntax)):
 		return "is out of range"
-	case kind == isString:
+	case kind == isString && err.Err != nil:
 		return "has not the right form"
-	case kind == isArray:
+	case kind == isArray && err.Err != nil:
 		return "has not the right number of items"
 	}
 	return "does not fit"

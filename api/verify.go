@@ -31,6 +31,9 @@ func (k *check) verify(raw []byte, strict bool) []violation {
 	}
 	w := walk{all: strict || bytes.Contains(raw, []byte("null"))}
 	w.value(k, skipSpace(raw))
+	if len(w.bad) > 0 && !w.all { // say all that is wrong
+		return k.verify(raw, true)
+	}
 	return w.bad
 }
 
@@ -55,10 +58,12 @@ func (w *walk) value(k *check, b []byte) []byte {
 	switch b[0] {
 	case '{':
 		if k.allows(isObject) {
+			w.among(k, b[:1], nil)
 			return w.object(k, b)
 		}
 	case '[':
 		if k.allows(isArray) {
+			w.among(k, b[:1], nil)
 			return w.array(k, b)
 		}
 	case '"':
