@@ -32,13 +32,11 @@ class Link:
         rest, secinfo = b"", None
         while chunk := self.socket.recv(65536):
             *frames, rest = (rest + chunk).split(b"\0")
+            if len(rest) > 8 << 20:
+                sys.exit("a frame of more than 8 MiB")
             for frame in filter(None, frames):
                 if secinfo is None:
-                    message = json.loads(frame)
-                    if message.get("method") == "rpc.secinfo":
-                        secinfo = message["params"]
-                    else:
-                        print("not signed:", message, file=sys.stderr)
+                    secinfo = secinfo_of(frame)
                     continue
                 try:
                     self.security.sec_in(frame, secinfo)
@@ -46,6 +44,18 @@ class Link:
                 except InvalidSignature as e:
                     print("not believed:", e, file=sys.stderr)
                 secinfo = None
+
+
+def secinfo_of(frame):
+    """The signature that a frame holds for the next one, or None; then the frame itself is not signed."""
+    try:
+        message = json.loads(frame)
+        if message["method"] == "rpc.secinfo":
+            return message["params"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        pass
+    print("not signed:", frame[:200], file=sys.stderr)
+    return None
 
 
 def answer(method, params):
