@@ -214,17 +214,25 @@ func (t *target) dial() {
 			continue
 		}
 		if l := t.connect(rec.Addrs); l != nil {
-			if t.introduce(l) {
-				p.change(func() {
-					t.dialing = false
-					t.healthy = time.Now()
-					t.settled = t.settled || l.m.joined
-				})
+			if t.introduce(l) && t.resting(l) {
 				return
 			}
 		}
 		p.change(func() { t.settled = true })
 	}
+}
+
+// resting ends the dialling for as long as the link stands. It reports false when the link has ended meanwhile.
+func (t *target) resting(l *link) (stands bool) {
+	t.p.change(func() {
+		_, stands = t.p.links[l]
+		t.dialing = !stands
+		if stands {
+			t.healthy = time.Now()
+			t.settled = t.settled || l.m.joined
+		}
+	})
+	return stands
 }
 
 // pause waits, at most until something new is known of the target. It reports false when the loop must look again.
