@@ -89,8 +89,11 @@ func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
 		return violations(bad)
 	}
 	if b.check != nil && b.check.defaults {
-		filled, rest := b.check.fill(make([]byte, 0, 2*len(raw)+64), raw, 0)
-		raw = append(filled, rest...)
+		buf := getBuffer()
+		defer putBuffer(buf)
+		filled, rest := b.check.fill(buf.b, raw, 0)
+		buf.b = append(filled, rest...)
+		raw = buf.b
 	}
 	if err := unmarshal(raw, v); err != nil {
 		return violations(decodeViolation(err, b.check))

@@ -46,6 +46,11 @@ type APIInfo struct {
 	Version string `json:"version"`
 	Side    string `json:"side"` // the role's name in lower case
 	Hash    string `json:"hash"` // first 16 hex digits of the SHA-256 of the definition; see Document.Hash
+
+	// Inverted and Description stand in a peer's document alone, for those who show it: whether the side is the far
+	// one of the definition, and what the definition says of itself.
+	Inverted    bool   `json:"inverted,omitempty"`
+	Description string `json:"description,omitempty"`
 }
 
 // Binds reports whether the peer binds the given side of an API.

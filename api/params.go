@@ -67,7 +67,7 @@ func encodeParams[P any](m *Method, dst []byte, p *P) ([]byte, error) {
 // encodeResult appends a handler's result to dst, validated. A result that is wrong is the handler's fault, not the
 // caller's.
 func encodeResult[R any](m *Method, dst []byte, r *R) ([]byte, error) {
-	if m.result.typ == rawType && len(*any(r).(*json.RawMessage)) == 0 {
+	if m.result.typ == noneType || m.result.typ == rawType && len(*any(r).(*json.RawMessage)) == 0 {
 		return append(dst, "null"...), nil
 	}
 	dst, err := encode(m.result, m.Wire, dst, r)
