@@ -32,7 +32,7 @@ type Config struct {
 	Name string
 
 	// Keys are the mesh's keys. Nil: those in KeyFile. Without any key the peer is reachable from this machine alone,
-	// and everybody on it is a guest.
+	// and everybody on it is a member.
 	Keys *security.Keyring
 	// KeyFile holds the mesh's keys. Empty: KeyFile(Mesh), where `peerctl key new MESH` puts it, if there is one.
 	KeyFile string

@@ -30,7 +30,7 @@ type target struct {
 	self    bool // it turned out to be us
 	settled bool // linked, or the first try failed: Join need not wait for it
 	gone    bool
-	refused string // the reason that was told last
+	refused *Event // what was told last of why it does not let us in; nil once it is linked
 	tries   int
 	healthy time.Time // since when it has been linked
 	kick    chan struct{}
@@ -140,16 +140,15 @@ func (t *target) failedLocked(l *link, reason string, err error) {
 	case reason != reasonRefused:
 		return // it broke; that is the network's affair
 	}
-	if t.refused == why {
+	if t.refused != nil && t.refused.Reason == why {
 		return
 	}
-	t.refused = why
-	info := p0(t, l)
-	t.p.emit(Event{Kind: Refused, Peer: info, Reason: why, Err: err})
+	t.refused = &Event{Kind: Refused, Peer: stranger(t, l), Reason: why, Err: err}
+	t.p.emit(*t.refused)
 }
 
-// p0 is what is known of a peer that was never linked.
-func p0(t *target, l *link) *api.Info {
+// stranger is what is known of a peer that was never linked.
+func stranger(t *target, l *link) *api.Info {
 	info := *l.info.Load()
 	if t.rec.Name != "" {
 		info.Name, info.ID = t.rec.Name, t.rec.ID
@@ -228,7 +227,7 @@ func (t *target) resting(l *link) (stands bool) {
 		_, stands = t.p.links[l]
 		t.dialing = !stands
 		if stands {
-			t.healthy = time.Now()
+			t.healthy, t.refused = time.Now(), nil
 			t.settled = t.settled || l.m.joined
 		}
 	})

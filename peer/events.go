@@ -46,7 +46,7 @@ type subscriber struct {
 }
 
 // Events yields what happens to the membership, from now on, until ctx ends or the peer is closed. It begins with a
-// Joined for each peer that is linked already. A receiver that falls behind by 1,024 events loses the oldest; the
+// Joined for each peer that is linked already, and a Refused for each that does not let us in. A receiver that falls behind by 1,024 events loses the oldest; the
 // next one says how many. Any number of receivers may be active.
 func (p *Peer) Events(ctx context.Context) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
@@ -61,6 +61,11 @@ func (p *Peer) Events(ctx context.Context) iter.Seq[Event] {
 		present := []Event{}
 		for _, l := range *p.members.Load() {
 			present = append(present, Event{Kind: Joined, Peer: p.show(l)})
+		}
+		for _, t := range p.targets {
+			if t.refused != nil && !t.linkedLocked() {
+				present = append(present, *t.refused)
+			}
 		}
 		p.mu.Unlock()
 		defer func() {

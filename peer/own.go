@@ -279,7 +279,7 @@ func (p *Peer) document(who security.Principal) ([]byte, error) {
 			continue // a stranger is not told what there is for others
 		}
 		doc.Merge(d)
-		doc.APIs[name] = api.APIInfo{Version: version, Side: side, Hash: bound[name].Hash()}
+		doc.APIs[name] = api.APIInfo{Version: version, Side: side, Hash: bound[name].Hash(), Inverted: d.Inverted, Description: d.Info.Description}
 	}
 	return json.Marshal(doc)
 }

@@ -45,7 +45,7 @@ func (a *app) call(ctx context.Context, method string, args, to, except []string
 	if err != nil {
 		return err
 	}
-	s, err := a.connect(ctx)
+	s, err := a.connect(ctx, method)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (a *app) describe(ctx context.Context, what string, invert bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.connect(ctx)
+	s, err := a.connect(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -98,40 +98,50 @@ func (s *session) lookUp(ctx context.Context, m *peer.MeshStatus, what string) *
 	var out *described
 	for i := range m.Peers {
 		p := &m.Peers[i]
-		info, binds := p.APIs[what]
-		info2, ofMethod := p.APIs[apiOf(what)]
-		if !binds && !ofMethod {
-			continue
+		name := what
+		if _, binds := p.APIs[what]; !binds {
+			name = apiOf(what)
 		}
+		info, binds := p.APIs[name]
 		if !binds {
-			info = info2
+			continue
 		}
 		d, err := s.document(ctx, p)
 		if err != nil {
 			continue
 		}
-		if binds {
-			d = only(d, func(name string) bool { return apiOf(name) == what })
-			d.Info.Title, d.Info.Version, d.Side = what, info.Version, info.Side
-		} else if dm, _ := d.Find(what); dm == nil {
-			continue
-		} else {
-			d = only(d, func(name string) bool { return name == what })
+		d = ofAPI(d, name)
+		if name != what {
+			if dm, _ := d.Find(what); dm == nil {
+				continue
+			}
+			d = only(d, func(n string) bool { return n == what })
+		}
+		if d.Inverted { // the near side is the one that was written down
+			d = d.Invert()
 		}
 		if out == nil {
 			out = &described{doc: d}
 		}
-		if info.Side == out.doc.Side || len(d.Methods) > 0 && len(out.doc.Methods) > 0 && d.Methods[0].Name == out.doc.Methods[0].Name {
+		if info.Side == d.Side {
 			out.served = append(out.served, p.Name)
 		} else {
 			out.used = append(out.used, p.Name)
 		}
 	}
-	if out != nil && out.doc.Inverted { // the near side is the one that was written down
-		out.doc = out.doc.Invert()
-		out.served, out.used = out.used, out.served
-	}
 	return out
+}
+
+// ofAPI makes of a peer's document that of one API.
+func ofAPI(d api.Document, name string) api.Document {
+	info := d.APIs[name]
+	d = only(d, func(n string) bool { return apiOf(n) == name })
+	if d.Side != "" && d.Side != info.Side {
+		d.Other = ""
+	}
+	d.Info = api.DocumentInfo{Title: name, Version: info.Version, Description: info.Description}
+	d.Side, d.Inverted, d.APIs = info.Side, info.Inverted, nil
+	return d
 }
 
 // only keeps the methods that keep holds for.
@@ -139,16 +149,18 @@ func only(d api.Document, keep func(string) bool) api.Document {
 	drop := func(m api.DocumentMethod) bool { return !keep(m.Name) }
 	d.Methods = slices.DeleteFunc(slices.Clone(d.Methods), drop)
 	d.Outgoing = slices.DeleteFunc(slices.Clone(d.Outgoing), drop)
-	for name := range d.APIs {
-		if !keep(name) && !keep(name+".x") {
-			d.APIs = nil
-			break
-		}
-	}
 	return d
 }
 
+// plain shows a document for people: of a peer with several APIs, one after the other.
 func plain(d *described) string {
+	if len(d.doc.APIs) > 0 {
+		var parts []string
+		for _, name := range sortedKeys(d.doc.APIs) {
+			parts = append(parts, plain(&described{doc: ofAPI(d.doc, name), served: d.served}))
+		}
+		return strings.Join(parts, "\n")
+	}
 	var b strings.Builder
 	head := clean(strings.TrimSpace(d.doc.Info.Title + " " + d.doc.Info.Version))
 	if d.doc.Info.Description != "" {

@@ -52,7 +52,7 @@ func (a *app) notify(ctx context.Context, method string, args, to, except []stri
 	if eachLine && (len(args) != 1 || args[0] != "-") {
 		return usageError("--each-line reads stdin: say `peerctl notify %s - --each-line`", method)
 	}
-	s, err := a.connect(ctx)
+	s, err := a.connect(ctx, method)
 	if err != nil {
 		return err
 	}

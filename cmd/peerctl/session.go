@@ -30,23 +30,45 @@ type session struct {
 type docCache map[string]api.Document
 
 // connect opens a session: through the running peer that runs for longest (or bears --name), unless --peer says whom
-// to dial; else as a peer of its own.
-func (a *app) connect(ctx context.Context) (*session, error) {
+// to dial; else as a peer of its own. A method, where there is one, is not called through a peer that serves it
+// itself, because nobody calls himself.
+func (a *app) connect(ctx context.Context, method string) (*session, error) {
 	s := &session{app: a, docs: docCache{}}
-	if len(a.flags.peers) == 0 {
-		all, err := peer.Controls(ctx, "", a.flags.mesh, a.flags.name)
-		if err == nil {
-			for _, c := range all[1:] {
-				_ = c.Close() // one is enough
-			}
-			s.ctl = all[0]
-			return s, nil
+	if len(a.flags.peers) > 0 {
+		return s, s.join(ctx)
+	}
+	all, err := peer.Controls(ctx, "", a.flags.mesh, a.flags.name)
+	if err != nil && !errors.Is(err, peer.ErrNoControl) {
+		return nil, err
+	}
+	for _, c := range all {
+		if s.ctl == nil && !serves(ctx, c, method) {
+			s.ctl = c
+			continue
 		}
-		if !errors.Is(err, peer.ErrNoControl) {
-			return nil, err
-		}
+		_ = c.Close() // one is enough
+	}
+	if s.ctl != nil {
+		return s, nil
 	}
 	return s, s.join(ctx)
+}
+
+// serves reports whether the running peer itself handles a method.
+func serves(ctx context.Context, c *peer.Control, method string) bool {
+	if method == "" {
+		return false
+	}
+	raw, err := c.Describe(ctx, "")
+	if err != nil {
+		return false
+	}
+	doc, err := api.Parse(raw)
+	if err != nil {
+		return false
+	}
+	m, incoming := doc.Find(method)
+	return m != nil && incoming
 }
 
 // join makes a peer of the command's own, with an id that nobody will see again.
