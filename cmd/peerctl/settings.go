@@ -140,7 +140,11 @@ func suggestFlag(root *cobra.Command, err error) error {
 func didYouMean(word string, candidates []string) string {
 	best, distance := "", 1+max(2, len(word)/3)
 	for _, c := range candidates {
-		if d := editDistance(word, c); d < distance {
+		d := editDistance(word, c)
+		if len(word) > 2 && strings.HasPrefix(c, word) {
+			d = 1 // not finished
+		}
+		if d < distance {
 			best, distance = c, d
 		}
 	}
