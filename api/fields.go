@@ -29,7 +29,10 @@ func (w *schemas) object(t reflect.Type, at string) (*jsonschema.Schema, error) 
 	if err := carried(t); err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	fields, rest := membersOf(t)
+	fields, rest, err := membersOf(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
 	s := &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}}
 	for _, f := range fields {
 		where := at + "." + f.Name
@@ -95,7 +98,7 @@ func quoted(p *jsonschema.Schema, t reflect.Type) (*jsonschema.Schema, error) {
 // membersOf lists the members of a struct as the JSON package sees them: embedded structs are laid open, and of several
 // members of one name the one at the shallowest depth counts, or the one that a tag names, or none. rest is the type of
 // the field that takes what is not listed, if there is one.
-func membersOf(root reflect.Type) (fields []field, rest reflect.Type) {
+func membersOf(root reflect.Type) (fields []field, rest reflect.Type, err error) {
 	type embedded struct {
 		t     reflect.Type
 		index []int
@@ -122,6 +125,9 @@ func membersOf(root reflect.Type) (fields []field, rest reflect.Type) {
 			t, maybe := f.Type, at.maybe
 			if t.Kind() == reflect.Pointer && t.Name() == "" {
 				t, maybe = t.Elem(), true
+				if !f.IsExported() {
+					return nil, nil, fmt.Errorf("the embedded pointer %s cannot be set, because its type is not exported", f.Name)
+				}
 			}
 			switch {
 			case t.Kind() != reflect.Struct:
@@ -152,5 +158,5 @@ func membersOf(root reflect.Type) (fields []field, rest reflect.Type) {
 		all = all[n:]
 	}
 	slices.SortFunc(fields, func(a, b field) int { return slices.Compare(a.index, b.index) })
-	return fields, rest
+	return fields, rest, nil
 }

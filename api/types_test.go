@@ -181,6 +181,7 @@ type (
 		A int `json:"B"`
 		B int
 	}
+	hidden  struct{ A int }
 	loopA   *loopB
 	loopB   *loopA
 	anArray [2]int
@@ -219,6 +220,9 @@ func TestTypesRefused(t *testing.T) {
 		"conflict over JSON object name":                                                       func() { documentOf[clash, int]("a") },
 		"a pointer to itself has no JSON form":                                                 func() { documentOf[api.None, Self]("a") },
 		"to itself has no JSON form":                                                           func() { documentOf[api.None, loopA]("a") },
+		"the embedded pointer hidden cannot be set": func() {
+			documentOf[struct{ *hidden }, int]("a")
+		},
 		"no option case": func() {
 			documentOf[struct {
 				A int `json:"a,case:ignore"`

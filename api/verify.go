@@ -150,7 +150,7 @@ func (w *walk) object(k *check, b []byte) []byte {
 		return nil
 	}
 	for i := range k.members {
-		if m := &k.members[i]; m.required && !seen.has(i) {
+		if m := &k.members[i]; m.required && !seen.has(i) && !w.stop {
 			w.complain("/"+escapePointer(m.name), "is required")
 		}
 	}
@@ -245,7 +245,9 @@ func (w *walk) among(k *check, raw, text []byte) {
 func startsNumber(c byte) bool { return c == '-' || c >= '0' && c <= '9' }
 
 func (w *walk) complain(pointer, message string) {
-	w.bad = append(w.bad, violation{pointer, message})
+	if len(w.bad) < maxViolations {
+		w.bad = append(w.bad, violation{pointer, message})
+	}
 	w.stop = w.stop || len(w.bad) == maxViolations
 }
 
