@@ -24,9 +24,8 @@ type (
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "a", "lab.camera", "A-1_b.c", "rpcx", "rpc-x.y", strings.Repeat("a", 128)} {
-		d := api.Define[near, far](name, "1", "")
-		if d.Name() != name || d.Version() != "1" {
-			t.Errorf("%q %q", d.Name(), d.Version())
+		if info := api.Define[near, far](name, "1", "").OpenRPC().Info; info.Title != name || info.Version != "1" {
+			t.Errorf("%+v", info)
 		}
 	}
 	for _, name := range []string{".", "a.", ".a", "a..b", "a b", "ä", "$/a", "rpc", "rpc.x", "a/b", strings.Repeat("a", 129)} {

@@ -107,8 +107,8 @@ func (d *Document) UnmarshalJSON(data []byte) error {
 // Parse accepts. A document without x-outgoing describes a side that sends nothing. The error names the member that is
 // wrong. Besides what is no OpenRPC, these are errors: a method's name that stands twice, that is empty, or that
 // JSON-RPC reserves; a $ref to something else than the document's own components/schemas or
-// components/contentDescriptors; schemas that refer to themselves without end; and documents beyond 4 MiB, 64 levels
-// of nesting or 64 KiB of regular expressions.
+// components/contentDescriptors; schemas that refer to themselves without end, or branch beyond 4096 alternatives; and
+// documents beyond 4 MiB, 64 levels of nesting, 1 KiB for one regular expression or 64 KiB for all.
 //
 // Marshalling what Parse read gives back the document. Members may change places, and those that only repeat OpenRPC's
 // default, such as "required": false, go away; documents of this package come back byte for byte.
@@ -130,6 +130,9 @@ func parse(data []byte) (Document, error) {
 	}
 	if err := d.UnmarshalJSON(data); err != nil {
 		return d, violations(decodeViolation(err, nil))
+	}
+	if len(d.Outgoing) == 0 {
+		d.Outgoing = nil // as if it were absent, so that inverting twice gives back the same
 	}
 	return d, d.check()
 }

@@ -360,6 +360,22 @@ func result(d api.Document, m *api.DocumentMethod) string {
 	return strings.ReplaceAll(fmt.Sprint(string(raw), err), "three.", "")
 }
 
+// What only repeats a default is not written.
+func TestDefaultsAreNotWritten(t *testing.T) {
+	t.Parallel()
+	d, err := api.Parse([]byte(`{"openrpc":"1.3.2","info":{"title":"t","version":"1","description":""},"methods":[{"name":"m","params":[{"name":"p","required":false,"schema":{}}],
+		"x-idempotent":false,"x-timeout-ms":0}],"x-outgoing":[],"x-inverted":false,"x-apis":{"a":{"version":"1","side":"s","hash":"h","inverted":false}},"components":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := d.MarshalJSON()
+	want := `{"openrpc":"1.3.2","info":{"title":"t","version":"1"},"methods":[{"name":"m","params":[{"name":"p","schema":{}}]}],"x-apis":{"a":{"version":"1","side":"s","hash":"h"}}}`
+	if err != nil || string(raw) != want {
+		t.Errorf("%v\n%s\n%s", err, raw, want)
+	}
+	same(t, "inverted twice", d.Invert().Invert(), d)
+}
+
 func TestHandMadeDocuments(t *testing.T) {
 	t.Parallel()
 	d := api.Document{Components: &api.DocumentComponents{

@@ -188,6 +188,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(own)
 	f.Add([]byte(foreign))
+	f.Add([]byte(`{"openrpc":"1.3.2","info":{"title":"t","version":"1"},"x-apis":{"a":{"version":"1","side":"s","hash":"h"}},"methods":[],"x-outgoing":[]}`))
 	for _, components := range []string{`"A":{"$ref":"#/components/schemas/A"}`, `"A":{"items":{"$ref":"#/components/schemas/A"}}`, `"A":true`,
 		`"A":{"properties":{"a":{"anyOf":[{"$ref":"#/components/schemas/A"},{"type":"null"}]}}}`} {
 		f.Add([]byte(`{"openrpc":"1.3.2","info":{"title":"t","version":"1"},"methods":[{"name":"t.m","params":[{"name":"a","schema":{"$ref":"#/components/schemas/A"}}],` +

@@ -49,8 +49,8 @@ type APIInfo struct {
 
 	// Inverted and Description stand in a peer's document alone, for those who show it: whether the side is the far
 	// one of the definition, and what the definition says of itself.
-	Inverted    bool   `json:"inverted,omitempty"`
-	Description string `json:"description,omitempty"`
+	Inverted    bool   `json:"inverted,omitzero"`
+	Description string `json:"description,omitzero"`
 }
 
 // Binds reports whether the peer binds the given side of an API.
@@ -89,8 +89,8 @@ type Mesh interface {
 	Wait(ctx context.Context, b Binding, to Receivers) error
 }
 
-// Binding is one bound side of an API as the mesh sees it. *Port implements it; so does whatever serves an API that
-// is known only at run time.
+// Binding is one bound side of an API as the mesh sees it: what a Port rests on, or what serves an API that is known
+// only at run time; see Serve. Its methods are safe for concurrent use.
 type Binding interface {
 	// API names the API, its version, the side that is bound and the side that the other peers must bind, both as
 	// role names in lower case.
@@ -105,8 +105,10 @@ type Binding interface {
 	Incoming() []*Method
 	// Unhandled lists the names of the incoming methods that have no handler now.
 	Unhandled() []string
-	// Dispatch runs the handlers of an incoming method and appends the raw result to dst. It is called from many
-	// goroutines at once. params is valid until it returns.
+	// Dispatch runs the handlers of an incoming method, by its name within the API, and appends the raw result to dst;
+	// null for a notification. params is one valid JSON value, or nothing, and is the caller's again when it returns.
+	// The error is the *Error to answer with, a *PanicError, for notifications a *NotificationError, or what a handler
+	// returned; dst is then as it was, but for a null behind a *NotificationError.
 	Dispatch(ctx context.Context, method string, params, dst []byte) ([]byte, error)
 }
 

@@ -80,13 +80,7 @@ func (s Spec[Near, Far]) Invert() Spec[Far, Near] {
 	return Spec[Far, Near]{def: s.def, inverted: !s.inverted && !s.def.symmetric}
 }
 
-// Name returns the API's name.
-func (s Spec[Near, Far]) Name() string { return s.def.name }
-
-// Version returns the API's version.
-func (s Spec[Near, Far]) Version() string { return s.def.version }
-
-// OpenRPC returns the document of this side. It freezes the definition.
+// OpenRPC returns the document of this side. It freezes the definition. The document is shared: clone what you change.
 func (s Spec[Near, Far]) OpenRPC() Document { return s.def.document(s.inverted) }
 
 // freeze ends the time of definition. Afterwards nothing in d changes.
