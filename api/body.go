@@ -1,14 +1,14 @@
 package api
 
 import (
-	"encoding/json"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"runtime/debug"
 	"strings"
 
-	json2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -81,7 +81,7 @@ func (w *schemas) paramsBody(t reflect.Type) (*body, error) {
 // said, or a *PanicError.
 func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
 	if b.typ == rawType {
-		*any(v).(*json.RawMessage) = append(json.RawMessage(nil), raw...)
+		*any(v).(*stdjson.RawMessage) = append(stdjson.RawMessage(nil), raw...)
 		return nil
 	}
 	defer recovered(method, &err)
@@ -110,7 +110,7 @@ func encode[T any](b *body, method string, dst []byte, v *T) (out []byte, err er
 		}
 	}()
 	if b.typ == rawType {
-		raw := jsontext.Value(*any(v).(*json.RawMessage))
+		raw := jsontext.Value(*any(v).(*stdjson.RawMessage))
 		if !raw.IsValid() {
 			return dst, violations{{"", "is no valid JSON"}}
 		}
@@ -142,7 +142,7 @@ func validate[T any](b *body, v *T) error {
 // encodeViolation says what cannot be written, and where.
 func encodeViolation(err error) violation {
 	v := violation{Message: "has no JSON form"}
-	var sem *json2.SemanticError
+	var sem *json.SemanticError
 	if errors.As(err, &sem) {
 		v.Pointer = string(sem.JSONPointer)
 		if sem.Err != nil {

@@ -20,21 +20,24 @@ import (
 // or a result that does not fit the definition.
 func (c Call[H, C, P, R]) Call(ctx context.Context, from *Port[C, H], to Receivers, params P, opts ...CallOption) (R, error) {
 	var zero R
-	buf, answer := getBuffer(), getBuffer()
+	buf := getBuffer()
 	defer putBuffer(buf)
-	defer putBuffer(answer)
 	raw, err := prepare(from.p, c.def, c.m, to, buf, &params)
 	if err != nil {
 		return zero, c.notSent(err)
 	}
 	ctx, cancel := withDeadline(withOptions(ctx, opts), c.m)
 	defer cancel()
+	answer := getBuffer() // is not put back when OnProgress panics: the answer may still come
 	res, err := from.p.mesh.Request(ctx, from.p, c.m.Name, to, raw, answer.b)
 	if err != nil {
+		putBuffer(answer)
 		return zero, err
 	}
+	r, err := decodeResult[R](c.m, "", res)
 	answer.b = res // what the answer grew to is there for the next call
-	return decodeResult[R](c.m, "", res)
+	putBuffer(answer)
+	return r, err
 }
 
 func (c Call[H, C, P, R]) notSent(err error) error {
@@ -133,7 +136,7 @@ type callOptions struct{ progress func(json.RawMessage) }
 
 // OnProgress has f called, on the goroutine that waits for the call, with each progress value that a handler sends, in
 // order and never after the call has returned. A value that does not decode into V is skipped. f delays the answer, and
-// for CallEach it hears the progress of all receivers.
+// for CallEach it hears the progress of all receivers. Of several OnProgress of one call the last one counts.
 func OnProgress[V any](f func(V)) CallOption {
 	return func(o *callOptions) {
 		o.progress = func(raw json.RawMessage) {

@@ -50,6 +50,9 @@ func invalidParams(err error) error {
 	return Errorf(CodeInvalidParams, "invalid params: %v", err)
 }
 
+// maxPlace is how much of a pointer that the decoder made is repeated to whoever sent it.
+const maxPlace = 1 << 10
+
 // decodeViolation says in the terms of the schema what the decoder did not like, and where; k is the check of the whole
 // value, nil when there is none.
 func decodeViolation(err error, k *check) []violation {
@@ -58,12 +61,12 @@ func decodeViolation(err error, k *check) []violation {
 	var syn *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syn):
-		v.Pointer = string(syn.JSONPointer)
+		v.Pointer = clip(string(syn.JSONPointer), maxPlace)
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			v.Message = "stands twice"
 		}
 	case errors.As(err, &sem):
-		v.Pointer = string(sem.JSONPointer)
+		v.Pointer = clip(string(sem.JSONPointer), maxPlace)
 		v.Message = misfit(sem, k.at(sem.JSONPointer))
 	}
 	return []violation{v}

@@ -251,10 +251,22 @@ func (w *walk) complain(pointer, message string) {
 	w.stop = w.stop || len(w.bad) == maxViolations
 }
 
+// maxToken is how much of a name is repeated to whoever sent it.
+const maxToken = 128
+
 func prefix(bad []violation, token string) {
+	token = clip(token, maxToken)
 	for i := range bad {
 		bad[i].Pointer = "/" + escapePointer(token) + bad[i].Pointer
 	}
+}
+
+// clip shortens a text to about n bytes.
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
 }
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
