@@ -84,10 +84,9 @@ func TestWrongPort(t *testing.T) {
 
 func TestSend(t *testing.T) {
 	t.Parallel()
-	cam, _ := pair()
 	var got []int
 	n := new(network)
-	cam = api.Bind(n.node("cam"), lab.API)
+	cam := api.Bind(n.node("cam"), lab.API)
 	for _, name := range []string{"v1", "v2"} {
 		lab.Frame.Handle(api.Bind(n.node(name), lab.API.Invert()), func(_ context.Context, f lab.FrameInfo) error {
 			got = append(got, f.Seq)

@@ -64,18 +64,20 @@ func Idempotent() Option { return func(m *Method) { m.Idempotent = true } }
 // measurements of which only the last one matters. It is for notifications.
 func DropOldest() Option { return func(m *Method) { m.DropOldest = true } }
 
-// Timeout sets the deadline of calls whose context has none. The default is 30 s.
+// Timeout sets the deadline of calls whose context has none. The default is DefaultTimeout.
 func Timeout(d time.Duration) Option { return func(m *Method) { m.Timeout = d } }
 
 // Concurrent lets up to n handlers of this method run at once, in no order, for all senders together. Without it the
 // messages of one sender to one API run one at a time in the order of their arrival.
 func Concurrent(n int) Option { return func(m *Method) { m.Concurrent = n } }
 
-// Positional accepts params as an array too, mapped onto the struct's fields in their order.
+// Positional accepts params as an array too, mapped onto the struct's fields in their order. Too many, or too few for
+// what is required, is CodeInvalidParams. What this side sends goes by name all the same.
 func Positional() Option { return func(m *Method) { m.Positional = true } }
 
-// Example documents params and, for a call, a result. Both are checked when the method is defined: they are values of
-// its types, nil for None, and keep what the types demand. It may be given several times.
+// Example documents params and, for a call, a result. Both are checked when the method is defined: their JSON fits the
+// method's types and has no unknown members. So they may be values of these types, maps that leave out what has a
+// default, or nil for None. Example may be given several times.
 func Example(params any, result ...any) Option {
 	e := example{params: params, hasResult: len(result) > 0}
 	if len(result) > 1 {
