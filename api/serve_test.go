@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/jsonschema-go/jsonschema"
-
 	"peermesh/api"
 	"peermesh/examples/lab"
 	"peermesh/examples/spec/service"
@@ -214,16 +212,5 @@ func TestServeRefuses(t *testing.T) {
 		if _, err := api.Serve(doc, 0, answerWith("1")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-	}
-}
-
-func TestInnermost(t *testing.T) {
-	t.Parallel()
-	r, err := (&jsonschema.Schema{Type: "string"}).Resolve(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := api.Innermost(r.Validate(1)); strings.Contains(err.Error(), "validating") {
-		t.Error(err)
 	}
 }

@@ -88,7 +88,11 @@ func isGuest(p security.Principal) bool {
 
 // enqueue gives a message to its lane, or answers that there is no room.
 func (l *link) enqueue(msg *message) {
-	if e := l.in.admit(msg); e != nil {
+	e := l.in.admit(msg)
+	if e == errBusy && !msg.request && l.in.pause(msg) {
+		e = nil
+	}
+	if e != nil {
 		if msg.request {
 			if e == errBusy {
 				l.count("busy")

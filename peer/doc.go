@@ -44,8 +44,14 @@
 //
 // Whatever the network can fill has a bound, see Limits, and a counter, see Stats. A queue towards a slow peer that is
 // full refuses the new message, and its sender is told; other peers notice nothing. More than 256 calls in flight from
-// one peer are answered with api.CodeBusy; notifications that find 1,024 waiting are dropped and counted. A message of
+// one peer are answered with api.CodeBusy. When 1,024 notifications of one peer wait for their handlers, nothing more is
+// read from it for up to 2 s, so that its sender notices; if they have not caught up by then, or a call to that peer
+// waits for its answer, what comes is dropped and counted. A message of
 // more than 4 MiB is not sent, and not taken. A write that blocks for 10 s ends the link. Strangers get 4 KiB and 5 s.
+//
+// A signed message is remembered by its receiver for four minutes, so that it cannot be replayed, and a receiver
+// remembers 262,144 of one sender: about 1,000 a second. Beyond that requests are answered with api.CodeBusy, and
+// notifications are refused and counted at the receiver.
 //
 // # Security
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"peermesh/api"
 )
@@ -21,13 +22,56 @@ type inbound struct {
 	byText   map[string]*message // the others, by the raw id
 	lanes    map[string]*lane    // by the API's name
 	onIdle   func()
+	room     chan struct{} // of one place: something was finished, or is waited for
+	dropping bool          // the pause did not help; until half of the notifications are done
 }
+
+// pauseFor is how long reading pauses at most for the handlers of notifications to catch up.
+const pauseFor = 2 * time.Second
 
 func (in *inbound) init(l *link) {
 	in.link = l
 	in.byNumber = map[uint64]*message{}
 	in.byText = map[string]*message{}
 	in.lanes = map[string]*lane{}
+	in.room = make(chan struct{}, 1)
+}
+
+// nudge makes a reader that pauses look again.
+func (in *inbound) nudge() {
+	select {
+	case in.room <- struct{}{}:
+	default:
+	}
+}
+
+// pause holds up the reader until there is room for a notification: what the other end sends then stays in its own
+// queue, and its senders are told when that is full. It reports false when the message must be dropped: when the
+// handlers do not catch up, and while a call to that very peer waits for an answer, which only the reader can bring.
+func (in *inbound) pause(m *message) bool {
+	l := in.link
+	timer := time.NewTimer(pauseFor)
+	defer timer.Stop()
+	for {
+		in.mu.Lock()
+		dropping := in.dropping
+		in.mu.Unlock()
+		if dropping || l.calls.count() > 0 {
+			return false
+		}
+		select {
+		case <-in.room:
+			if in.admit(m) == nil {
+				return true
+			}
+		case <-timer.C:
+			in.mu.Lock()
+			in.dropping = true
+			in.mu.Unlock()
+		case <-l.ended:
+			return false
+		}
+	}
 }
 
 // admit takes a message in. The error is errBusy, errInFlight or errGoingAway.
@@ -86,7 +130,9 @@ func (in *inbound) finished(m *message, size int) {
 		in.requests--
 	} else {
 		in.notes--
+		in.dropping = in.dropping && in.notes > in.link.p.cfg.Limits.QueuedIn/2
 	}
+	in.nudge()
 	var idle func()
 	if in.idleLocked() {
 		idle, in.onIdle = in.onIdle, nil

@@ -55,6 +55,7 @@ func (p *pending) add(c *call) bool {
 		return false
 	}
 	p.calls[c.id] = c
+	c.link.in.nudge() // its answer must get through
 	return true
 }
 
@@ -93,12 +94,13 @@ func (p *pending) take(id uint64, fits func(*call) bool) (c *call, late bool) {
 	return c, false
 }
 
+// count returns how many calls wait, the engine's own not counted.
 func (p *pending) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
 	for _, c := range p.calls {
-		if c != nil {
+		if c != nil && c.own == nil {
 			n++
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -168,34 +169,12 @@ func typedValue(text string, s *jsonschema.Schema) (json.RawMessage, error) {
 	return json.Marshal(text)
 }
 
-// validate holds params against a method's schema. Arrays are the receiver's to judge.
+// validate holds params against a method's schema.
 func validate(doc api.Document, m *api.DocumentMethod, params json.RawMessage) error {
-	schema, err := doc.ParamsOf(m)
-	if err != nil {
-		return err
+	err := doc.Validate(m, params)
+	var own *api.Error
+	if errors.As(err, &own) {
+		return usageError("%s: %s", m.Name, own.Message)
 	}
-	if len(params) > 0 && params[0] == '[' && schema.Type == "object" {
-		if m.ParamStructure == "by-name" {
-			return usageError("%s takes params by name", m.Name)
-		}
-		return nil
-	}
-	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: false})
-	if err != nil {
-		return fmt.Errorf("the schema of %s: %w", m.Name, err)
-	}
-	if len(params) == 0 {
-		params = json.RawMessage("{}")
-		if schema.Type == "array" {
-			params = json.RawMessage("[]")
-		}
-	}
-	var instance any
-	if err := json.Unmarshal(params, &instance); err != nil {
-		return usageError("params are no JSON: %w", err)
-	}
-	if err := resolved.Validate(instance); err != nil {
-		return usageError("params of %s: %s", m.Name, api.Innermost(err))
-	}
-	return nil
+	return err
 }
