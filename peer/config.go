@@ -36,6 +36,9 @@ type Config struct {
 	Keys *security.Keyring
 	// KeyFile holds the mesh's keys. Empty: KeyFile(Mesh), where `peerctl key new MESH` puts it, if there is one.
 	KeyFile string
+	// Provider, when not nil, makes the security of each link in place of Keys: what signs, seals and checks its
+	// messages. It is told whether we have dialled. Such a peer may listen anywhere.
+	Provider func(dialled bool) security.Provider
 	// Identity is the peer's id. Nil: the one of this name that is kept in IdentityDir, or a throw-away one where no
 	// file can be kept. Whoever gives one closes it.
 	Identity *security.Identity
@@ -154,7 +157,7 @@ func (c Config) complete() (Config, error) {
 	if c.Accept == security.AcceptSession {
 		c.Accept = security.AcceptHMAC
 	}
-	if c.Keys.Len() == 0 {
+	if c.keyless() {
 		c.Accept = security.AcceptGuest
 	}
 	for _, expr := range slices.Concat(c.Listen, c.Peers) {
@@ -164,6 +167,9 @@ func (c Config) complete() (Config, error) {
 	}
 	return c, nil
 }
+
+// keyless reports whether nothing tells members from strangers.
+func (c *Config) keyless() bool { return c.Keys.Len() == 0 && c.Provider == nil }
 
 func (c *Config) loadKeys() error {
 	if c.Keys != nil {
@@ -285,7 +291,7 @@ func rank(b bool) int {
 func (c *Config) listenAddresses() (addrs []transport.Address, next bool) {
 	if c.Listen == nil {
 		host := ""
-		if c.Keys.Len() == 0 {
+		if c.keyless() {
 			host = "127.0.0.1"
 		}
 		return []transport.Address{{Scheme: "tcp", Host: net.JoinHostPort(host, DefaultPort)}}, true

@@ -52,8 +52,8 @@ type Status struct {
 	Clock      float64                `json:"clock_ms"` // how far its clock is ahead of ours
 	Tap        string                 `json:"tap"`      // of oneself full while somebody watches, else off
 	Version    string                 `json:"version,omitempty"`
-	Refused    uint64                 `json:"refused"`
-	Dropped    uint64                 `json:"dropped"`
+	Refused    uint64                 `json:"refused"` // of oneself: by it, in all
+	Dropped    uint64                 `json:"dropped"` // likewise
 	Via        string                 `json:"via,omitempty"`
 }
 
@@ -280,6 +280,11 @@ func (p *Peer) meshStatus() *MeshStatus {
 	self := statusOf(p.Self())
 	self.APIs = p.boundAPIs()
 	self.Seen = time.Now()
+	stats := p.Stats()
+	for _, n := range stats.Refused {
+		self.Refused += n
+	}
+	self.Dropped = stats.Dropped
 	if p.tap.Load() != nil {
 		self.Tap = "full"
 	}

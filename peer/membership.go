@@ -261,7 +261,14 @@ func (p *Peer) publishLocked() {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.ID, y.ID), cmp.Compare(x.Address, y.Address))
 	})
 	p.members.Store(&list)
+	if len(list) > testedPeers && !p.warned {
+		p.warned = true
+		p.log.Warn("the mesh has grown beyond what is tested", "peers", len(list), "tested", testedPeers)
+	}
 }
+
+// testedPeers is up to how many peers a mesh is tested.
+const testedPeers = 64
 
 // leaving notes that the other end said bye: nothing more is sent to it.
 func (p *Peer) leaving(l *link) {

@@ -174,7 +174,7 @@ func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) e
 		// A handshake of a kind that is not spoken here. The dialler must not try a weaker one on this link.
 		e := (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string][]string{"v": {"1"}})
 		l.count("hello")
-		_ = l.push(codec.AppendError(nil, bytes.Clone(m.ID), e, nil), security.Outgoing{}, answer)
+		_ = l.push(codec.AppendError(nil, bytes.Clone(m.ID), e, nil), security.Outgoing{}, bare)
 		return &closeError{reason: reasonRefused, err: fmt.Errorf("hello of another version"), flush: true}
 	}
 	if err := h.check(); err != nil || v.Verified && h.Name != v.User {
@@ -186,6 +186,11 @@ func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) e
 	self := l.p.self.Load()
 	if h.ID == self.ID {
 		return &closeError{reason: reasonSelf}
+	}
+	if !l.p.hellos.allow(l.conn.Remote(), time.Now()) {
+		l.count("hellos")
+		l.replyError(v, m.ID, (&api.Error{Code: api.CodeBusy, Message: "busy"}).WithData(map[string]int{"retry_ms": 1000}), batch)
+		return nil
 	}
 	if !l.p.mayIntroduce(l) {
 		l.count("hello")

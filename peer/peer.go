@@ -52,6 +52,7 @@ type Peer struct {
 	byID    map[string]*link // of the peers that introduced themselves, the link that counts
 	targets map[string]*target
 	changed chan struct{} // closed at the next change
+	warned  bool          // that there are many peers
 
 	life      sync.Mutex // held while the peer opens, and to begin its close
 	started   bool
@@ -60,7 +61,8 @@ type Peer struct {
 	found      *discovery.Set
 	slots      *transport.Slots
 	dials      *rate.Limiter
-	answers    *limiter
+	answers    *limiter // refusals of unknown senders
+	hellos     *limiter // introductions; the burst lets a whole mesh on one machine begin at once
 	clock      clock
 	unverified atomic.Int64 // bytes of messages whose sender is not known yet
 	stats      stats
@@ -94,16 +96,16 @@ func New(cfg Config) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.Keys.Len() == 0, start: time.Now(),
+	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.keyless(), start: time.Now(),
 		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{},
 		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr),
-		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), clock: clock{wake: make(chan struct{}, 1)}}
+		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64), clock: clock{wake: make(chan struct{}, 1)}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.ids.Store(mrand.Uint64N(1 << 48))
 	p.bindings.Store(&map[string]*bound{})
 	p.members.Store(&[]*link{})
 	p.rules.Store(cfg.Policy)
-	if !p.keyless {
+	if cfg.Keys.Len() > 0 {
 		p.hmac, err = security.NewHMAC(security.HMACConfig{Name: id.Name(), Keys: cfg.Keys})
 		if err != nil {
 			return nil, errors.Join(err, p.releaseID())
@@ -137,7 +139,10 @@ func (p *Peer) releaseID() error {
 
 // provider makes the security of one link.
 func (p *Peer) provider(dialled bool) security.Provider {
-	if p.hmac == nil {
+	switch {
+	case p.cfg.Provider != nil:
+		return p.cfg.Provider(dialled)
+	case p.hmac == nil:
 		return security.Null{}
 	}
 	if dialled {

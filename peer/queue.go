@@ -35,6 +35,7 @@ type item struct {
 	end    int // where its text ends; it begins where the one before ends
 	out    security.Outgoing
 	method *api.Method // of a notification that may be dropped for a newer one; else nil
+	bare   bool        // it leaves without security
 	gone   bool        // dropped or taken back
 }
 
@@ -52,6 +53,7 @@ type urgency uint8
 const (
 	ordinary urgency = iota // it is refused
 	answer                  // it may go up to twice the bound; beyond that whoever answers waits
+	bare                    // an answer that leaves without security, whatever the link has: a refusal
 	urgent                  // it always goes
 )
 
@@ -63,7 +65,7 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	if q.closed {
 		return 0, false, api.ErrGone
 	}
-	for u == answer && !q.closed && q.fullLocked(len(text), 2) {
+	for (u == answer || u == bare) && !q.closed && q.fullLocked(len(text), 2) {
 		// A handler, or the reader of a client that asks faster than it listens. It does not wait for ever: the write
 		// that holds everything up has a deadline.
 		q.room.Wait()
@@ -84,7 +86,7 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	}
 	number = q.first + uint64(len(q.cur.items))
 	q.cur.text = append(q.cur.text, text...)
-	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m})
+	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare})
 	q.messages++
 	q.bytes += len(text)
 	select {

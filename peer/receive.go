@@ -170,12 +170,11 @@ func (l *link) refuse(err error, frame []byte, signed bool) error {
 		l.parse(frame)
 	}
 	if id, ok := l.answerID(frame, r); ok {
-		out := r.Reply()
-		if r.Answer != security.AnswerSigned {
-			out = security.Outgoing{}
-		}
-		if r.Answer == security.AnswerSigned || l.p.mayAnswer(l.conn) {
-			_ = l.push(codec.AppendError(nil, id, r.APIError(), nil), out, answer) // a link that has ended needs none
+		text := codec.AppendError(nil, id, r.APIError(), nil)
+		if r.Answer == security.AnswerSigned {
+			_ = l.push(text, r.Reply(), answer) // a link that has ended needs none
+		} else if l.p.mayAnswer(l.conn) {
+			_ = l.push(text, security.Outgoing{}, bare) // likewise
 		}
 	}
 	if r.Failure {

@@ -79,8 +79,8 @@ func (l *link) writeQueued() error {
 
 // protect appends a message, with its secinfo before it where it has one, in frames.
 func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]byte, error) {
-	if it.out.To == "" {
-		return f.Append(buf, text), nil // a refusal of what was not signed leaves unsigned
+	if it.bare {
+		return f.Append(buf, text), nil
 	}
 	if f == codec.LF {
 		if compact := codec.Compact(text); len(compact) != len(text) {

@@ -56,6 +56,7 @@ func (a *app) doctor(ctx context.Context, length time.Duration) error {
 	keyed := x.key()
 	x.interfaces()
 	x.owners()
+	x.running(ctx)
 	if err := x.mesh(ctx, length, keyed); err != nil {
 		x.add("FAIL", "", "cannot join the mesh: %v", err)
 	}
@@ -134,6 +135,36 @@ func (x *examination) owners() {
 	}
 }
 
+// running asks the running peers of this user what they have refused and dropped.
+func (x *examination) running(ctx context.Context) {
+	all, err := peer.Controls(ctx, "", x.app.flags.mesh, "")
+	if err != nil {
+		return // none is running
+	}
+	for _, c := range all {
+		defer func() { _ = c.Close() }()
+		m, err := c.Peers(ctx)
+		if err != nil {
+			continue
+		}
+		stats, err := c.Stats(ctx)
+		if err != nil {
+			continue
+		}
+		name := m.Peers[0].Name
+		x.add("ok", "", "%s runs here, with %s", name, count(len(m.Peers)-1, "peer"))
+		for _, reason := range sortedKeys(stats.Refused) {
+			x.add("warn", refusalCounters[reason], "%s has refused %s: %s", name, count(int(stats.Refused[reason]), "message"), reason)
+		}
+		if stats.Dropped > 0 {
+			x.add("warn", "a peer, or a handler of its, is too slow", "%s has dropped %s", name, count(int(stats.Dropped), "message"))
+		}
+		if stats.Panics > 0 {
+			x.add("warn", "see its log", "%s has seen %s of handlers", name, count(int(stats.Panics), "panic"))
+		}
+	}
+}
+
 // mesh joins for a while and looks around.
 func (x *examination) mesh(ctx context.Context, length time.Duration, keyed bool) error {
 	a := x.app
@@ -175,9 +206,12 @@ func (x *examination) mesh(ctx context.Context, length time.Duration, keyed bool
 }
 
 var refusalCounters = map[string]string{
-	"key":      "somebody signs with another key: peerctl key export on one machine, key import on the other",
-	"stale":    "the clocks differ by more than a minute: run NTP",
-	"unsigned": "somebody without a key calls; --accept guest would let them in",
+	"key":       "somebody signs with another key: peerctl key export on one machine, key import on the other",
+	"stale":     "the clocks differ by more than a minute: run NTP",
+	"unsigned":  "somebody without a key calls; --accept guest would let them in",
+	"signature": "messages were altered on their way, or made by somebody who does not hold the key",
+	"replay":    "somebody sends recorded messages again",
+	"receiver":  "messages for another peer arrive here",
 }
 
 func refusedAdvice(reason string) string {
