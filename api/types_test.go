@@ -235,6 +235,7 @@ func TestTypesRefused(t *testing.T) {
 		},
 		"the option string is for numbers": func() {
 			documentOf[struct {
+				//lint:ignore SA5008 that it is refused is what is tested
 				A []int `json:"a,string"`
 			}, int]("a")
 		},

@@ -408,11 +408,11 @@ func TestRotation(t *testing.T) {
 			}
 		}
 		flight.Lock() // what was signed with the old key has arrived
+		old, next = next, old
 		flight.Unlock()
 		for _, r := range rings {
-			r.Remove(old.ID())
+			r.Remove(next.ID())
 		}
-		old, next = next, old
 	}
 	close(stop)
 	wg.Wait()
