@@ -148,7 +148,7 @@ func (l *link) read() {
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
 	}
 	l.reader.Reserve = l.reserve
-	defer l.p.unverified.Add(-int64(l.reserved))
+	defer func() { l.p.unverified.Add(-int64(l.reserved)) }()
 	for {
 		frame, err := l.reader.Next()
 		if l.framing.Load() == nil {

@@ -12,6 +12,7 @@ import (
 
 	"peermesh/api"
 	"peermesh/codec"
+	"peermesh/discovery"
 	"peermesh/security"
 )
 
@@ -112,11 +113,11 @@ func (h *helloParams) check() error {
 	switch {
 	case h.V != "1":
 		return fmt.Errorf("version %q", clip(h.V))
-	case !validID(h.ID):
+	case !discovery.ValidID(h.ID):
 		return fmt.Errorf("no peer id")
 	case !security.ValidName(h.Name):
 		return fmt.Errorf("no name")
-	case !validBoot(h.Boot):
+	case !discovery.ValidBoot(h.Boot):
 		return fmt.Errorf("no boot")
 	}
 	h.Version = clip(h.Version)
@@ -134,33 +135,6 @@ func clip(s string) string {
 		return s[:64]
 	}
 	return s
-}
-
-// validID reports whether s has the form of a peer id.
-func validID(s string) bool {
-	if len(s) != 32 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || '2' <= c && c <= '7') {
-			return false
-		}
-	}
-	return true
-}
-
-// validBoot reports whether s is 13 digits, a hyphen and 8 hex digits.
-func validBoot(s string) bool {
-	if len(s) != 22 || s[13] != '-' {
-		return false
-	}
-	for i, c := range []byte(s) {
-		digit := '0' <= c && c <= '9'
-		if i != 13 && !digit && (i < 13 || c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 // hello answers an introduction.

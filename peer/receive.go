@@ -173,7 +173,7 @@ func (l *link) refuse(err error, frame []byte, signed bool) error {
 		text := codec.AppendError(nil, id, r.APIError(), nil)
 		if r.Answer == security.AnswerSigned {
 			_ = l.push(text, r.Reply(), answer) // a link that has ended needs none
-		} else if l.p.mayAnswer(l.conn) {
+		} else if r.Answer != security.AnswerNull || l.p.mayAnswer(l.conn) {
 			_ = l.push(text, security.Outgoing{}, bare) // likewise
 		}
 	}

@@ -71,7 +71,13 @@ Start with:
   peerctl demo                 three peers in one process, talking
   peerctl key new lab          make a key for the mesh "lab"
   peerctl join --mesh lab      be a peer of it until Ctrl-C
-  peerctl ls --mesh lab        who is there`,
+  peerctl ls --mesh lab        who is there
+
+Exit codes: 0 done, 1 any other failure, 2 wrong usage or params against the schema, 3 no such peer, method or mesh,
+4 key or signature refused, 5 the peer answered with an error, 6 no answer in time, 7 some of several peers failed,
+8 --fail-on was met, 130 interrupted. With -o json a failure is also a line of JSON on stderr.
+
+Data goes to stdout, all else to stderr. A stream with -o json is one JSON object a line.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
