@@ -10,7 +10,9 @@ import (
 
 	"peermesh/api"
 	"peermesh/codec"
+	"peermesh/peer"
 	"peermesh/peer/peertest"
+	"peermesh/security"
 )
 
 const (
@@ -93,6 +95,41 @@ func TestOlderBootIsRefused(t *testing.T) {
 		if i.Boot != "1767225600001-00000000" {
 			t.Errorf("the older boot has won: %s", i.Boot)
 		}
+	}
+}
+
+// TestClaimedID: a guest who claims a member's id, from the far future, neither keeps the member out nor takes its place.
+func TestClaimedID(t *testing.T) {
+	t.Parallel()
+	p, keys := keyedPeer(t, func(c *peer.Config) { c.Accept = security.AcceptGuest })
+	hello := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"rpc.hello","params":{"v":"1","id":%q,"name":"client","boot":"9999999999999-00000000"}}`, clientID)
+	apis := `{"jsonrpc":"2.0","method":"rpc.apis","params":{"apis":{}}}`
+	claim := func() *client {
+		c := dialClient(t, p.Self().Address, codec.NUL)
+		c.sendText(hello, apis)
+		return c
+	}
+	named := func(name string) bool {
+		for i := range p.Peers() {
+			if i.Name == name {
+				return true
+			}
+		}
+		return false
+	}
+	guest := claim()
+	if !eventually(func() bool { return named("~client") }) {
+		t.Fatal("the guest did not join")
+	}
+	member := newSigner(t, dialClient(t, p.Self().Address, codec.NUL), "client", keys)
+	introduced(t, member, clientBoot, func() bool { return true })
+	if !eventually(func() bool { return named("client") && !named("~client") }) {
+		t.Fatal("the member did not take its place")
+	}
+	guest.closed()
+	claim().closed()
+	if !named("client") {
+		t.Error("the member is gone")
 	}
 }
 

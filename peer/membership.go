@@ -171,9 +171,13 @@ func (p *Peer) adoptLocked(l *link, h *helloParams) {
 	switch {
 	case old == nil || old == l || !old.alive():
 		p.joinLocked(l)
-	case !l.info.Load().Verified && old.info.Load().Verified:
-		// A claim replaces nothing.
+	case !l.info.Load().Verified && old.info.Load().Verified, l.info.Load().Verified && old.info.Load().Verified && l.m.hello.Name != old.m.hello.Name:
+		// A claim replaces nothing, nor does one member another.
 		p.endLater(l, reasonRefused)
+	case l.info.Load().Verified && !old.info.Load().Verified:
+		// And whatever was claimed gives way to who has proven something.
+		p.replaceLocked(old, l)
+		p.endLater(old, reasonRefused)
 	case h.Boot > old.m.hello.Boot:
 		p.replaceLocked(old, l)
 		p.endLater(old, reasonRestarted)
