@@ -31,7 +31,7 @@ func (l *link) receive(frame []byte) error {
 		l.forgetSecInfo()
 	}
 	if err != nil {
-		return l.refuse(err, frame, signed)
+		return l.refuse(err, frame)
 	}
 	if !l.parsed {
 		l.parse(payload)
@@ -146,7 +146,7 @@ func (l *link) acquaint(v *security.Verdict) {
 }
 
 // refuse answers a frame that the security provider did not accept, as the table of protocol section 3.1 says.
-func (l *link) refuse(err error, frame []byte, signed bool) error {
+func (l *link) refuse(err error, frame []byte) error {
 	defer func() { l.parsed = false }()
 	var r *security.Refusal
 	if !errors.As(err, &r) {

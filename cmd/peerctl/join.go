@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peermesh/api"
 	"peermesh/peer"
 	"peermesh/peer/tap"
 	"peermesh/security"
@@ -79,19 +80,23 @@ func (a *app) host(ctx context.Context, cfg peer.Config, bind func(*peer.Peer) e
 	if err := p.Join(ctx); err != nil {
 		return err
 	}
-	if err := a.printJoined(p, cfg.Keys == nil); err != nil {
+	if err := a.printJoined(p); err != nil {
 		return err
 	}
 	out := a.printer()
-	pairing := tap.NewPairing(p.Self().Name)
 	var n uint64
 	for ev := range p.Events(ctx) {
 		n++
-		if ev.Kind == peer.Updated {
+		if ev.Kind == peer.Updated && ev.Reason == "" {
 			continue // that it binds one API more is for ls to show
 		}
-		rec := eventRecord(ev, n, pairing, p)
-		if err := out.print(rec); err != nil {
+		rec := eventRecord(ev, n, p)
+		if out.asJSON {
+			err = out.print(rec)
+		} else {
+			_, err = fmt.Fprintln(a.out, out.render.membership(rec, ev.Peer))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -99,7 +104,7 @@ func (a *app) host(ctx context.Context, cfg peer.Config, bind func(*peer.Peer) e
 }
 
 // printJoined says who we are and where we listen.
-func (a *app) printJoined(p *peer.Peer, _ bool) error {
+func (a *app) printJoined(p *peer.Peer) error {
 	self := p.Self()
 	if a.flags.output == "json" {
 		enc := json.NewEncoder(a.out)
@@ -110,11 +115,7 @@ func (a *app) printJoined(p *peer.Peer, _ bool) error {
 		}
 		return nil
 	}
-	protection := "signed"
-	if self.Protection == "none" {
-		protection = "no key"
-	}
-	fmt.Fprintf(a.out, "joined mesh %q as %s  id %s…  %s\n", p.Mesh(), self.Name, self.ID[:8], protection)
+	fmt.Fprintf(a.out, "joined mesh %q as %s  id %s…  %s\n", p.Mesh(), self.Name, self.ID[:8], protection(self))
 	for _, addr := range self.Addresses {
 		fmt.Fprintf(a.out, "listening %s\n", addr)
 	}
@@ -124,7 +125,18 @@ func (a *app) printJoined(p *peer.Peer, _ bool) error {
 	return nil
 }
 
-func eventRecord(ev peer.Event, n uint64, _ *tap.Pairing, p *peer.Peer) *tap.Record {
+// protection names how the messages of a peer are protected.
+func protection(i *api.Info) string {
+	switch i.Protection {
+	case "hmac":
+		return "signed"
+	case "none":
+		return "no key"
+	}
+	return i.Protection
+}
+
+func eventRecord(ev peer.Event, n uint64, p *peer.Peer) *tap.Record {
 	i := ev.Peer
 	sec := &tap.Sec{Alg: "none", OK: ev.Kind != peer.Refused}
 	if i.Verified {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"peermesh/api"
 	"peermesh/peer/tap"
 )
 
@@ -75,6 +76,18 @@ func (r *renderer) message(left, arrow, right string, rec *tap.Record, rest stri
 		code = colorRed
 	}
 	return strings.TrimRight(fmt.Sprintf("  %s  %s  %-5s  %s", r.paint(code, pad(who, r.names)), pad(clean(rec.Method), r.width), id, rest), " ")
+}
+
+// membership shows who came or went, as join does.
+func (r *renderer) membership(rec *tap.Record, who *api.Info) string {
+	line := r.peer(rec)
+	if rec.Event == "joined" || rec.Event == "back" {
+		line = pad(line, 56) + "  " + protection(who)
+		if who.RTT > 0 {
+			line += fmt.Sprintf("   %.1f ms", float64(who.RTT.Microseconds())/1000)
+		}
+	}
+	return line
 }
 
 func (r *renderer) peer(rec *tap.Record) string {
