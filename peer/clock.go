@@ -98,8 +98,8 @@ func (p *Peer) tick() time.Duration {
 // watchLocked looks after the signs of life of a peer that said hello.
 func (p *Peer) watchLocked(l *link, last int64, due func(int64, time.Duration) bool, pings *[]*link) {
 	silent := due(last, suspectFor)
-	if silent != l.m.suspect {
-		l.m.suspect = silent
+	if silent != l.suspect.Load() {
+		l.suspect.Store(silent)
 		info := *l.info.Load()
 		info.State = api.Linked
 		kind := Back

@@ -42,6 +42,7 @@ type link struct {
 	lastIn  atomic.Int64                  // when something came in, since the peer's start
 	rtt     atomic.Int64
 	skew    atomic.Int64  // how far the other end's clock is ahead
+	suspect atomic.Bool   // it has been silent for 10 s
 	closing atomic.Bool   // no new messages; ends when all is written
 	ended   chan struct{} // closed with the link
 	endOnce sync.Once
@@ -57,6 +58,7 @@ type link struct {
 	msg      codec.Message
 	parsed   bool // msg holds the payload, or parseErr says why not
 	parseErr error
+	secHeld  []byte       // what secinfo is kept in
 	secinfo  []byte       // params of the secinfo that came last
 	awaiting atomic.Int64 // when a secinfo came whose payload is still to come; 0: none
 	failures int
@@ -217,9 +219,15 @@ func (l *link) setFraming(f codec.Framing) {
 type stamped struct{ l *link }
 
 func (s stamped) Read(p []byte) (int, error) {
+	if s.l.secinfo != nil {
+		s.l.p.clock.nudge() // its payload is not there yet: from now on its time runs
+	}
 	n, err := s.l.conn.Read(p)
 	if n > 0 {
 		s.l.lastIn.Store(s.l.p.sinceStart())
+		if s.l.suspect.Load() {
+			s.l.p.clock.nudge() // it is back
+		}
 	}
 	return n, err
 }

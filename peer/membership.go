@@ -21,10 +21,9 @@ type membership struct {
 	apis     bool // rpc.apis was there
 	joined   bool
 	draining time.Time // since when another link has taken its place
-	suspect  bool
-	pinged   int64 // when the last ping for silence went out, since the start
-	leaving  bool  // it said bye
-	rival    *link // the older link of the same peer that is being asked whether it lives
+	pinged   int64     // when the last ping for silence went out, since the start
+	leaving  bool      // it said bye
+	rival    *link     // the older link of the same peer that is being asked whether it lives
 }
 
 // change runs f with the membership locked and wakes whoever waits for a change.

@@ -60,9 +60,9 @@ func (l *link) receiveSecInfo(params []byte) error {
 		l.count("secinfo")
 		return &closeError{reason: reasonRefused, err: errOrphan}
 	}
-	l.secinfo = bytes.Clone(params) // they are a range of the reader's buffer
+	l.secHeld = append(l.secHeld[:0], params...) // they are a range of the reader's buffer
+	l.secinfo = l.secHeld
 	l.awaiting.Store(l.p.sinceStart() + 1)
-	l.p.clock.nudge()
 	if !l.known.Load() && l.p.knowsKey(l.secinfo) {
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
 	}

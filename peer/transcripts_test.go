@@ -66,14 +66,20 @@ func dialClient(t *testing.T, addr string, framing codec.Framing) *client {
 
 func (c *client) send(frames ...[]byte) {
 	c.t.Helper()
+	if err := c.try(frames...); err != nil {
+		c.t.Fatalf("write: %v", err)
+	}
+}
+
+// try sends from a goroutine that may outlive the test's interest.
+func (c *client) try(frames ...[]byte) error {
 	var out []byte
 	for _, f := range frames {
 		out = c.framing.Append(out, f)
 	}
 	_ = c.conn.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := c.conn.Write(out); err != nil {
-		c.t.Fatalf("write: %v", err)
-	}
+	_, err := c.conn.Write(out)
+	return err
 }
 
 func (c *client) sendText(frames ...string) {
