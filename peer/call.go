@@ -296,7 +296,7 @@ func (f *fanOut) start(l *link, dst []byte) *call {
 		err = api.ErrGone
 	}
 	if err == nil {
-		f.p.tapRequested(l, c, text)
+		f.p.tapSent(l, text)
 		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary)
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return c // the link ended in between and has finished it

@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -123,9 +122,6 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Peers, 128)
 	return l
 }
-
-// ErrNoSession is returned for a Config that demands sessions.
-var ErrNoSession = errors.New("peer: sessions are not spoken yet: accept hmac or guest")
 
 // complete fills in the defaults. It reads files and opens the identity, but opens no connection.
 func (c Config) complete() (Config, error) {
@@ -327,11 +323,3 @@ func HostName() string {
 }
 
 var _ api.Mesh = (*Peer)(nil)
-
-// contextOr returns ctx, or a background context for nil.
-func contextOr(ctx context.Context) context.Context {
-	if ctx == nil {
-		return context.Background()
-	}
-	return ctx
-}

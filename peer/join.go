@@ -92,7 +92,7 @@ func (p *Peer) settle(ctx context.Context) {
 	if p.cfg.Settle < 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(contextOr(ctx), p.cfg.Settle)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Settle)
 	defer cancel()
 	select {
 	case <-p.found.Asked():

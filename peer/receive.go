@@ -162,7 +162,7 @@ func (l *link) refuse(err error, frame []byte) error {
 		}
 	}
 	l.count(string(r.Reason))
-	l.p.tapRefused(l, frame, r)
+	l.p.tapRefused(l, r)
 	if r.Close {
 		return &closeError{reason: reasonRefused, err: err}
 	}

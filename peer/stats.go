@@ -20,7 +20,7 @@ type Stats struct {
 	LateReply  uint64            // answers to calls that were given up
 	StrayReply uint64            // answers to no call: forged, or sent twice
 	Ignored    uint64            // peers not dialled because there are too many
-	Discovery  discovery.Status
+	Discovery  discovery.Status  `json:"-"` // of this process alone
 }
 
 type stats struct {

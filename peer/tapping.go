@@ -42,8 +42,6 @@ func (p *Peer) tapSent(l *link, text []byte) {
 	}
 }
 
-func (p *Peer) tapRequested(l *link, _ *call, text []byte) { p.tapSent(l, text) }
-
 // tapNotified records a notification once, with all its receivers.
 func (p *Peer) tapNotified(to []*api.Info, receivers api.Receivers, text []byte) {
 	r := p.tap.Load()
@@ -131,7 +129,7 @@ func (p *Peer) tapDropped(l *link, m *message) {
 }
 
 // tapRefused records a refusal without the frame: what a stranger sends is not shown as if it had been said.
-func (p *Peer) tapRefused(l *link, _ []byte, refusal *security.Refusal) {
+func (p *Peer) tapRefused(l *link, refusal *security.Refusal) {
 	if r := p.tap.Load(); r != nil {
 		r.Add(tap.Event{Time: time.Now(), Kind: tap.Refused, From: l.info.Load().Name, To: []string{p.self.Load().Name},
 			Via: l.conn.Via, User: refusal.User, Code: refusal.Code, Reason: string(refusal.Reason)})

@@ -191,7 +191,7 @@ func (x *examination) mesh(ctx context.Context, length time.Duration, keyed bool
 	}
 	stats := p.Stats()
 	for _, s := range stats.Discovery.Sources {
-		x.source(&s, len(stats.Discovery.Sources))
+		x.source(&s)
 	}
 	linked := x.peers(p)
 	for _, addr := range a.flags.peers {
@@ -225,7 +225,7 @@ func refusedAdvice(reason string) string {
 }
 
 // source tells how one source of discovery does.
-func (x *examination) source(s *discovery.SourceStatus, _ int) {
+func (x *examination) source(s *discovery.SourceStatus) {
 	if s.Err != nil {
 		x.add("FAIL", "", "discovery by %s: %v", s.Name, s.Err)
 		return
