@@ -14,16 +14,16 @@ import (
 //
 //	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(c, codec.ObjectCodec(codec.NUL)), handler)
 //
-// Empty frames are skipped. A frame that is no JSON, or is larger than 4 MiB, ends the stream with an error: that is
+// Empty frames are skipped. A frame that is no JSON, or is larger than 16 MiB, ends the stream with an error: that is
 // how jsonrpc2 reads. io.EOF is the end of the stream between two frames, io.ErrUnexpectedEOF within one. The framing
 // must be known; a peer that detects it takes any.
 func ObjectCodec(f Framing) jsonrpc2.ObjectCodec { return objectCodec{f} }
 
 type objectCodec struct{ framing Framing }
 
-const objectLimit = 4 << 20
+const objectLimit = 16 << 20
 
-var errObjectTooLarge = errors.New("codec: the frame is larger than 4 MiB")
+var errObjectTooLarge = errors.New("codec: the frame is larger than 16 MiB")
 
 // WriteObject writes obj as one frame in one write.
 func (c objectCodec) WriteObject(w io.Writer, obj any) error {

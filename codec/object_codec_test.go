@@ -154,7 +154,7 @@ func TestObjectCodecLeavesTheRest(t *testing.T) {
 
 func TestObjectCodecFails(t *testing.T) {
 	t.Parallel()
-	huge := strings.Repeat("x", 5<<20)
+	huge := strings.Repeat("x", 17<<20)
 	for _, test := range []struct{ name, framing, stream, want string }{
 		{"the end", "jrpc", "", "EOF"},
 		{"the end within a frame", "jrpc", "{}", "unexpected EOF"},
@@ -162,9 +162,9 @@ func TestObjectCodecFails(t *testing.T) {
 		{"a broken header", "lsp", "x\r\n\r\n", codec.ErrHeader.Error()},
 		{"no JSON", "jrpc", "x\x00", "invalid character"},
 		{"no terse line", "terse", "a:\n", "column 2"},
-		{"too large", "jrpc", huge + "\x00", "larger than 4 MiB"},
-		{"too large, and announced", "lsp", "Content-Length: 5242880\r\n\r\n", "larger than 4 MiB"},
-		{"a little too large", "jrpc:lf", huge[:4<<20+1] + "\n", "larger than 4 MiB"},
+		{"too large", "jrpc", huge + "\x00", "larger than 16 MiB"},
+		{"too large, and announced", "lsp", "Content-Length: 17825792\r\n\r\n", "larger than 16 MiB"},
+		{"a little too large", "jrpc:lf", huge[:16<<20+1] + "\n", "larger than 16 MiB"},
 	} {
 		var v any
 		err := objectCodecs[test.framing].ReadObject(bufio.NewReader(strings.NewReader(test.stream)), &v)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -208,8 +209,11 @@ type packed struct {
 }
 
 func pack(v any) (packed, error) {
-	raw, err := json.Marshal(v)
-	return packed{string(raw)}, err
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return packed{strings.TrimSuffix(text.String(), "\n")}, err
 }
 
 func (p packed) unpack(v any) error {
@@ -393,6 +397,9 @@ func (s *controlSession) notify(in *NotifyRequest) (*NotifyResult, error) {
 	return out, nil
 }
 
+// maxShown is how large a message is shown whole.
+const maxShown = 1 << 20
+
 // watch streams the records of what this peer sends and receives until the connection ends.
 func (s *controlSession) watch(conn *jsonrpc2.Conn) error {
 	ring := s.p.Tap()
@@ -401,6 +408,9 @@ func (s *controlSession) watch(conn *jsonrpc2.Conn) error {
 	s.wg.Go(func() {
 		for e, missed := range ring.Follow(s.ctx, from) {
 			for _, r := range pairing.Records(e, missed) {
+				if r.Bytes > maxShown {
+					r.Params, r.Result, r.Data, r.Text = nil, nil, nil, "it is too large to be shown"
+				}
 				if s.tell(conn, adminRecord, &r) != nil {
 					return
 				}

@@ -46,13 +46,15 @@ func (p *printer) print(r *tap.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.asJSON {
-		raw, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		_, err = p.app.out.Write(append(raw, '\n'))
-		return err
+		return writeJSON(p.app.out, r)
 	}
 	_, err := io.WriteString(p.app.out, p.render.line(r)+"\n")
 	return err
+}
+
+// writeJSON writes v on a line, in one write, and leaves <, > and & as they are.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }

@@ -235,11 +235,7 @@ func (s *watchSink) take(r *tap.Record) {
 
 func (s *watchSink) write(r *tap.Record) error {
 	if s.file != nil {
-		raw, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		if _, err := s.file.Write(append(raw, '\n')); err != nil {
+		if err := writeJSON(s.file, r); err != nil {
 			return err
 		}
 	}
