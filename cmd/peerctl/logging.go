@@ -6,7 +6,7 @@ import (
 
 // logger writes to stderr what -v asks for.
 func (a *app) logger() *slog.Logger {
-	level := slog.LevelError
+	level := slog.LevelWarn
 	switch {
 	case a.flags.quiet:
 		level = slog.LevelError + 4
