@@ -17,9 +17,6 @@ import (
 // compiler answers. A file that wants nothing compiles: it is the same without the mistakes.
 func TestWrongDirectionDoesNotCompile(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("type-checks from source")
-	}
 	files, err := filepath.Glob("testdata/wrong/*.go")
 	if err != nil || len(files) < 10 {
 		t.Fatal(files, err)

@@ -30,7 +30,11 @@ func (p *Peer) Close() error {
 		p.sayBye(l)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeFor)
-	_ = p.until(ctx, func() bool { return len(p.links) == 0 }) // those that take longer are cut
+	_ = p.until(ctx, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.links) == 0
+	}) // those that take longer are cut
 	cancel()
 	p.cancel()
 	for _, l := range links {

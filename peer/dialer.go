@@ -133,8 +133,8 @@ func (t *target) failedLocked(l *link, reason string, err error) {
 	why := reason
 	var remote *api.Error
 	switch {
-	case l.refusal != nil:
-		why = refusalText(l.refusal)
+	case l.refusal.Load() != nil:
+		why = refusalText(l.refusal.Load())
 	case errors.As(err, &remote):
 		why = refusalText(remote)
 	case reason != reasonRefused:
@@ -396,6 +396,6 @@ func (t *target) answered(l *link, c *call) error {
 // turnedAway takes an unsigned error of whoever we dialled as the end of the attempt. It proves nothing, but there is
 // no weaker way that we would try instead.
 func (l *link) turnedAway(e *api.Error) error {
-	l.refusal = e
+	l.refusal.Store(e)
 	return &closeError{reason: reasonRefused, err: e}
 }

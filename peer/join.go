@@ -105,6 +105,8 @@ func (p *Peer) settle(ctx context.Context) {
 		if p.found.Status().Pending > 0 {
 			return false
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		for _, t := range p.targets {
 			if !t.settled && !t.linkedLocked() {
 				return false
@@ -114,13 +116,14 @@ func (p *Peer) settle(ctx context.Context) {
 	})
 }
 
-// until waits for a change of the membership that makes ready hold. ready runs with the membership locked.
+// until waits for a change of the membership after which ready holds. ready is called without a lock held, for it may
+// run code of the user's.
 func (p *Peer) until(ctx context.Context, ready func() bool) error {
 	for {
 		p.mu.Lock()
-		ok, changed := ready(), p.changed
+		changed := p.changed // taken first, so that no change after the look is missed
 		p.mu.Unlock()
-		if ok {
+		if ready() {
 			return nil
 		}
 		select {

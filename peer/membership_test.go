@@ -436,3 +436,18 @@ func TestStopRightAfterStart(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitRunsNoUserCodeUnderALock: what chooses the receivers may ask the peer anything.
+func TestWaitRunsNoUserCodeUnderALock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		a, b := mesh.Peer("a"), mesh.Peer("b")
+		api.Bind(b, lab.API)
+		view := api.Bind(a, lab.API.Invert())
+		mesh.Join(a, b)
+		err := view.Wait(t.Context(), api.Where(func(i *api.Info) bool { return a.Stats().Links > 0 && i.Name == "b" }))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
