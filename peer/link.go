@@ -64,11 +64,11 @@ type link struct {
 	failures int
 	reserved int
 	batchBuf [][]byte
-	kid      string      // of the key that the last message was signed with
-	fresh    bool        // the sender has just become known
-	refusal  atomic.Pointer[api.Error]  // what the other end said, unsigned, about not letting us in
-	known    atomic.Bool // the first acceptable message has come; set by the reader
-	meta     atomic.Bool // the other end said hello, so it takes the member meta
+	kid      string                    // of the key that the last message was signed with
+	fresh    bool                      // the sender has just become known
+	refusal  atomic.Pointer[api.Error] // what the other end said, unsigned, about not letting us in
+	known    atomic.Bool               // the first acceptable message has come; set by the reader
+	meta     atomic.Bool               // the other end said hello, so it takes the member meta
 
 	// Membership, guarded by p.mu.
 	m membership
