@@ -1,6 +1,10 @@
 package security
 
-import "time"
+import (
+	"crypto/ecdh"
+	"io"
+	"time"
+)
 
 // SetRandom makes h take its nonces from fill, for vectors.
 func SetRandom(h *HMAC, fill func([]byte)) { h.random = fill }
@@ -39,4 +43,19 @@ func Intern(names [][]byte) (kept int, ok bool) {
 		ok = ok && n.intern(b) == string(b)
 	}
 	return len(n.names), ok
+}
+
+// SetInitiatorRandom and SetResponderRandom make a handshake take its ephemeral key from r, for vectors.
+func SetInitiatorRandom(i *Initiator, r io.Reader) { i.random = r }
+
+// SetResponderRandom is SetInitiatorRandom for the other end.
+func SetResponderRandom(h *Responder, r io.Reader) { h.random = r }
+
+// IdentityFrom makes an identity of a given private key, for vectors.
+func IdentityFrom(name string, private []byte) (*Identity, error) {
+	key, err := ecdh.X25519().NewPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	return identityOf(name, key), nil
 }

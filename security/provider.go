@@ -8,13 +8,17 @@ package security
 type Provider interface {
 	// Seal protects payload, one frame without its delimiter. It appends to dst the params object of the rpc.secinfo
 	// frame that goes before it and returns that with the payload to send: payload itself, unless the provider
-	// transforms it. An empty secinfo means that none is sent. dst must not overlap payload. Call it when the frame
-	// is written, not when it is queued: time and nonce are set here. On an error nothing may be sent.
+	// transforms it. An empty secinfo means that none is sent. Call it when the frame is written, not when it is
+	// queued: time, nonce and sequence number are set here. On an error nothing may be sent.
+	//
+	// dst must not overlap payload. Both slices returned may share dst's array, or the larger one that it grew to:
+	// appending to secinfo may overwrite sealed. Once both are written, secinfo[:0] serves as the next dst.
 	Seal(dst []byte, out Outgoing, payload []byte) (secinfo, sealed []byte, err error)
 
 	// Open checks a payload against the params object of the secinfo frame that came before it (nil: none did) and
 	// returns who is proven to have sent it, with the payload to parse: payload itself, unless the provider
-	// transforms it. Both slices are only read and not kept.
+	// transforms it. secinfo is only read. Open may overwrite payload, also when it refuses it, and the payload that
+	// it returns may be a part of it: whoever shows a frame as it came copies it before.
 	//
 	// kind says what a payload is. It is called at most once, and only after the signature was verified, for nothing
 	// of a payload is parsed before. A nil kind takes every payload for a Request.

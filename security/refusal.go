@@ -12,7 +12,7 @@ import (
 // travel, to senders who have proven that they hold a key.
 type Reason string
 
-// The reasons, by step of protocol section 3.1.
+// The reasons of messages that are signed one by one, by step of protocol section 3.1.
 const (
 	ReasonUnsigned  Reason = "unsigned"  // no signature where one is required
 	ReasonMalformed Reason = "malformed" // step 1: a secinfo that breaks section 3
@@ -29,6 +29,21 @@ const (
 	ReasonSession   Reason = "session"   // after step 4: the listener takes sessions only
 	ReasonReplay    Reason = "replay"    // step 5: seen before
 	ReasonFull      Reason = "full"      // step 5: the sender, or all of them, signed too much too quickly
+)
+
+// The reasons of handshakes, protocol section 4, beside ReasonMalformed (a message out of form), ReasonVersion (a hello
+// with an unknown v or noise), ReasonKey, ReasonReplay (a first message that was seen before) and ReasonUser.
+const (
+	ReasonHandshake  Reason = "handshake"  // a Noise message does not verify: another key, mesh or link, or it was changed
+	ReasonSelf       Reason = "self"       // proven: the static key is my own
+	ReasonProtection Reason = "protection" // proven: no form of frames that both ends take
+	ReasonDeclined   Reason = "declined"   // proven: the initiator does not accept us
+)
+
+// The reasons of a session's frames, protocol section 3.2, beside ReasonUnsigned and ReasonSignature.
+const (
+	ReasonSequence Reason = "sequence" // seq is not the next one
+	ReasonForm     Reason = "form"     // the secinfo is not seq and sig, or the payload does not have the session's form
 )
 
 // Answer is the form in which a refused frame is answered. Notifications and responses are never answered, whatever
@@ -76,7 +91,8 @@ func (r *Refusal) Unwrap() error {
 }
 
 // APIError returns the error object to answer with. Its data says no more than the protocol allows: nothing to the
-// unproven, now for CodeStale, retry_ms for CodeBusy, reason for CodeRefused.
+// unproven, now for CodeStale, retry_ms for CodeBusy, reason for CodeRefused, and v, the versions that we speak, for
+// ReasonVersion.
 func (r *Refusal) APIError() *api.Error {
 	e := &api.Error{Code: r.Code}
 	switch r.Code {
@@ -87,6 +103,9 @@ func (r *Refusal) APIError() *api.Error {
 		return e.WithData(map[string]string{"now": strconv.FormatInt(r.Now.UnixMilli(), 10)})
 	case api.CodeRefused:
 		e.Message = "refused"
+		if r.Reason == ReasonVersion { // what a stranger may know too
+			return e.WithData(map[string][]string{"v": {version1}})
+		}
 		return e.WithData(map[string]Reason{"reason": r.Reason})
 	case api.CodeBusy:
 		e.Message = "busy"
