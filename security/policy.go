@@ -8,7 +8,7 @@ import (
 	"peermesh/api"
 )
 
-// ErrRule is returned by NewPolicy for a rule that can never mean anything.
+// ErrRule is returned by NewPolicy for a rule that can never mean anything, and for two that give one principal a role.
 var ErrRule = errors.New("security: unusable rule")
 
 // MethodEnroll is the one method that the principal "invite" may call.
@@ -23,10 +23,11 @@ type Rule struct {
 	Deny      []string // never, whatever else allows it
 	Allow     []string // once a rule of a principal allows something, only what such rules allow; see Policy
 	Override  bool     // what Allow names is allowed below the method's minimum role too
+	Role      Role     // what a "peer:", "user:" or "key:" is, in place of the role it comes with; empty: no change
 }
 
-// Policy decides what comes in: default deny, deny wins (protocol section 5). A method is judged thus, and the first
-// that applies decides:
+// Policy decides what comes in: default deny, deny wins (protocol section 5). A principal's role is that of RoleOf. A
+// method is judged thus, and the first that applies decides:
 //
 //  1. an invite may call rpc.enroll and nothing else;
 //  2. a Deny pattern of any rule that names the principal: denied;
@@ -38,19 +39,23 @@ type Rule struct {
 //
 // The zero Policy, and a nil one, has no rules: guests may send what guests may, members what members may. A Policy is
 // immutable and safe for concurrent use; to change the rules, use another.
-type Policy struct{ rules []rule }
+type Policy struct {
+	rules []rule
+	roles []rule // those that assign one
+}
 
 type rule struct {
 	kind, name  string
 	deny, allow []pattern
 	override    bool
+	role        Role
 }
 
 // pattern is a method's name, or a prefix with its dot.
 type pattern struct {
 	text   string
 	prefix bool
-	why    string // "rule 2: deny lab.* to user:bob"
+	why    string // "rule 2: deny lab.* to user:bob", "line 7: deny lab.* to user:bob" from a file
 }
 
 // Why a decision was made that no rule made.
@@ -63,8 +68,8 @@ const (
 // Decision is what a Policy decided and why.
 type Decision struct {
 	Allowed bool
-	// Why names the rule, counted from 1, or the step that decided, for `policy check` and logs. It is not for the
-	// one who was denied.
+	// Why names the rule, counted from 1, or the line of the policy file, or the step that decided, for `policy check`
+	// and logs. It is not for the one who was denied.
 	Why string
 	// Code is the error code to answer a request with: 0 when allowed; api.CodeForbidden for members; that of an
 	// unknown method for guests and invites, who must not learn which methods exist (give them the same message too).
@@ -72,20 +77,39 @@ type Decision struct {
 }
 
 // NewPolicy returns the policy of these rules, whose order does not matter. It returns ErrRule, with the rule's number,
-// for a principal or pattern that is not of the form Rule demands, and for a rule without patterns.
+// for a principal, pattern or role that is not of the form Rule demands, for a rule without any pattern or role, and
+// for a second role of a principal.
 func NewPolicy(rules ...Rule) (*Policy, error) {
 	p := &Policy{rules: make([]rule, 0, len(rules))}
-	for i, r := range rules {
-		c, err := r.compile(i + 1)
-		if err != nil {
+	for i := range rules {
+		if err := p.add(&rules[i], fmt.Sprintf("rule %d", i+1)); err != nil {
 			return nil, fmt.Errorf("%w %d: %w", ErrRule, i+1, err)
 		}
-		p.rules = append(p.rules, c)
 	}
 	return p, nil
 }
 
-func (r *Rule) compile(n int) (c rule, err error) {
+// add compiles a rule, which label names. Only a policy that nobody has yet may be added to.
+func (p *Policy) add(r *Rule, label string) error {
+	c, err := r.compile(label)
+	if err != nil {
+		return err
+	}
+	if c.role != "" {
+		for _, other := range p.roles {
+			if other.kind == c.kind && other.name == c.name {
+				return fmt.Errorf("%s has been given the role %s already", r.Principal, other.role)
+			}
+		}
+		p.roles = append(p.roles, c)
+	}
+	if len(c.deny)+len(c.allow) > 0 {
+		p.rules = append(p.rules, c)
+	}
+	return nil
+}
+
+func (r *Rule) compile(label string) (c rule, err error) {
 	kind, name, named := strings.Cut(r.Principal, ":")
 	ok := false
 	switch kind {
@@ -99,33 +123,66 @@ func (r *Rule) compile(n int) (c rule, err error) {
 		ok = lowerHex([]byte(name), 8)
 	}
 	if !ok {
-		return c, fmt.Errorf("principal %q: say peer:<id>, user:<name>, key:<kid>, role:<role>, invite or guest", r.Principal)
+		return c, fmt.Errorf("principal %.60q: say peer:<id>, user:<name>, key:<kid>, role:<role>, invite or guest", r.Principal)
 	}
-	if len(r.Deny)+len(r.Allow) == 0 {
-		return c, errors.New("it neither denies nor allows anything")
+	switch {
+	case r.Role == "" && len(r.Deny)+len(r.Allow) == 0:
+		return c, errors.New("it neither denies nor allows anything, and gives no role")
+	case r.Role != "" && strength(kind) == 0:
+		return c, fmt.Errorf("%s cannot be given a role: only peer:<id>, user:<name> and key:<kid> can", r.Principal)
+	case r.Role != "" && !ValidName(r.Role):
+		return c, fmt.Errorf("role: %w", &NameError{string(r.Role)})
 	}
-	c = rule{kind: kind, name: name, override: r.Override}
-	if c.deny, err = patterns(r.Deny, fmt.Sprintf("rule %d: deny %%s to %s", n, r.Principal)); err != nil {
+	c = rule{kind: kind, name: name, override: r.Override, role: r.Role}
+	if c.deny, err = patterns(r.Deny, label+": deny ", r.Principal); err != nil {
 		return c, err
 	}
-	c.allow, err = patterns(r.Allow, fmt.Sprintf("rule %d: allow %%s to %s", n, r.Principal))
+	c.allow, err = patterns(r.Allow, label+": allow ", r.Principal)
 	return c, err
 }
 
-func patterns(texts []string, why string) ([]pattern, error) {
+func patterns(texts []string, why, principal string) ([]pattern, error) {
 	out := make([]pattern, 0, len(texts))
 	for _, t := range texts {
 		head, prefix := strings.CutSuffix(t, ".*")
 		if head == "" || strings.Contains(head, "*") {
-			return nil, fmt.Errorf("pattern %q: say a method's name or prefix.*", t)
+			return nil, fmt.Errorf("pattern %.60q: say a method's name or prefix.*", t)
 		}
-		p := pattern{text: head, prefix: prefix, why: fmt.Sprintf(why, t)}
+		p := pattern{text: head, prefix: prefix, why: why + t + " to " + principal}
 		if prefix {
 			p.text += "."
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// RoleOf returns the role of a principal: the one that a rule gives to its peer id, else to its name, else to its key,
+// else the one it comes with. An invite has none to be given. It does not allocate.
+func (p *Policy) RoleOf(who Principal) Role {
+	if p == nil || who.Invite {
+		return who.Role
+	}
+	role, best := who.Role, 0
+	for i := range p.roles {
+		if r := &p.roles[i]; strength(r.kind) > best && r.names(who) {
+			role, best = r.role, strength(r.kind)
+		}
+	}
+	return role
+}
+
+// strength ranks the kinds of principals that a role can be given to; 0 for the others.
+func strength(kind string) int {
+	switch kind {
+	case "peer":
+		return 3
+	case "user":
+		return 2
+	case "key":
+		return 1
+	}
+	return 0
 }
 
 // Allows decides whether who may send method, whose minimum role is min (empty: member). It does not allocate.
@@ -136,6 +193,7 @@ func (p *Policy) Allows(who Principal, method string, min Role) Decision {
 		}
 		return deny(who, whyInvite)
 	}
+	who.Role = p.RoleOf(who)
 	listed, why, override := false, "", ""
 	if p != nil {
 		for i := range p.rules {
