@@ -17,6 +17,8 @@ type Conn struct {
 	Framing codec.Framing
 	// Silent says that the other end has said nothing for 2 s after it connected.
 	Silent bool
+	// CB is the TLS exporter of the connection (RFC 9266) in base64url; empty without TLS.
+	CB string
 	// Once says that the connection takes one message (or batch) and its answer: a POST request.
 	Once bool
 
