@@ -17,7 +17,7 @@ type greeting struct {
 	Max       int64    `json:"max"`
 	Transient bool     `json:"transient"`
 	Renews    string   `json:"renews"` // initiator: id of the session that this one renews
-	Refuse    string   `json:"refuse"` // initiator: why it does not accept the responder
+	Refuse    string   `json:"refuse"` // initiator: why it does not accept the responder; plain
 }
 
 // append appends g as JSON, members in the protocol's order, absent ones left out. All strings of g are of forms that
@@ -64,10 +64,23 @@ func appendMember(dst []byte, name, value string) []byte {
 // parse reads a payload: unknown members are ignored, a duplicate or a value out of form is refused. Whether user is a
 // name is left to the caller, who can say so.
 func (g *greeting) parse(payload []byte) bool {
-	return json.Unmarshal(payload, g) == nil &&
-		validBoot(g.Boot) && g.Max > 0 &&
-		(g.Renews == "" || lowerHex([]byte(g.Renews), sidLen)) &&
-		(g.Refuse == "" || ValidName(g.Refuse))
+	if json.Unmarshal(payload, g) != nil || !validBoot(g.Boot) || g.Max < 1 {
+		return false
+	}
+	g.Refuse = plain(g.Refuse)
+	return g.Renews == "" || lowerHex([]byte(g.Renews), sidLen)
+}
+
+// plain returns what of a text is fit for logs and JSON as it is: at most 128 characters of printable ASCII, those that
+// are not, and quotes and backslashes, replaced.
+func plain(s string) string {
+	b := []byte(s[:min(len(s), maxValue)])
+	for i, c := range b {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
 }
 
 func (g *greeting) max() int { return int(min(g.Max, math.MaxInt)) }

@@ -72,7 +72,7 @@ type Remote struct {
 	Role      Role       // role of that key's entry; empty, a guest, for an invite's
 	Invite    bool       // that key was an invite's one-time key
 	Use       Protection // the form of the session
-	Refuses   string     // at the responder: in a word, why the initiator does not accept us; "" when it does
+	Refuses   string     // at the responder: why the initiator does not accept us, at most 128 printable ASCII characters; "" when it does
 }
 
 // check fills in the defaults and returns what is wrong with a configuration of our own.

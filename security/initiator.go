@@ -1,9 +1,6 @@
 package security
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Initiator is the dialling end of one handshake, protocol section 4: Hello, Answer, Auth, in this order. It is for one
 // goroutine, and for one link.
@@ -116,21 +113,19 @@ func (i *Initiator) refuse(why Reason, r *Remote) *Refusal {
 
 // Auth appends the params of rpc.auth, which carry the third Noise message, and returns the session.
 //
-// With a refuse, a word such as string(ReasonProtection), it tells the responder under the handshake's protection why
-// it is not accepted, and the session is nil. Without one, where Answer returned a *Refusal, it returns that. It returns
-// a *NameError when refuse does not have the form of a name; then it may be called again.
+// With a refuse, such as string(ReasonProtection), it tells the responder under the handshake's protection why it is not
+// accepted, and the session is nil. What is beyond 128 characters of refuse, or not printable ASCII, does not get there.
+// Without a refuse, where Answer returned a *Refusal, Auth returns that; it may then be called again with one.
 func (i *Initiator) Auth(dst []byte, refuse string) (params []byte, s *Session, err error) {
 	switch {
 	case i.stage != answered:
 		return nil, nil, ErrOutOfOrder
-	case refuse != "" && !ValidName(refuse):
-		return nil, nil, fmt.Errorf("security: the reason of a refusal: %w", &NameError{refuse})
 	case refuse == "" && i.refusal != nil:
 		return nil, nil, i.refusal
 	}
 	i.stage = unmade
 	g := i.greeting()
-	g.Use, g.Renews, g.Refuse = i.use.String(), i.cfg.Renews, refuse
+	g.Use, g.Renews, g.Refuse = i.use.String(), i.cfg.Renews, plain(refuse)
 	m, mine, theirs, err := i.noise.WriteMessage(nil, g.append(nil))
 	if err != nil {
 		return nil, nil, err
