@@ -46,7 +46,7 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 	}
 	for _, l := range r.links {
 		info := l.info.Load()
-		_, dropped, err := l.out.push(text, security.Outgoing{To: l.to(), Sum: sum}, m, ordinary)
+		dropped, err := l.send(text, sum, m)
 		if dropped {
 			l.dropped.Add(1)
 			p.stats.dropped.Add(1)
@@ -63,6 +63,20 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 		return report, fmt.Errorf("send %s: %w", wire, report.Refused[0].Err)
 	}
 	return report, nil
+}
+
+// send queues a notification on the link, or on the one that has taken its place.
+func (l *link) send(text []byte, sum *security.Digest, m *api.Method) (dropped bool, err error) {
+	for {
+		if l.maxOut > 0 && len(text) > l.maxOut {
+			return false, api.ErrTooLarge
+		}
+		_, dropped, err = l.out.push(text, security.Outgoing{To: l.to(), Sum: sum}, m, ordinary)
+		if err != errMoved {
+			return dropped, err
+		}
+		l = l.current()
+	}
 }
 
 // sendable reports why a message would not be taken by its receiver.
@@ -292,15 +306,21 @@ func (f *fanOut) start(l *link, dst []byte) *call {
 	c.signed = l.signs()
 	text := f.text(l)
 	err := f.p.sendable(text)
+	if err == nil && l.maxOut > 0 && len(text) > l.maxOut {
+		err = api.ErrTooLarge
+	}
 	if err == nil && !l.calls.add(c) {
 		err = api.ErrGone
 	}
 	if err == nil {
-		f.p.tapSent(l, text)
 		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary)
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return c // the link ended in between and has finished it
 		}
+		if err == errMoved {
+			return f.start(l.current(), dst)
+		}
+		f.p.tapSent(l, text)
 	}
 	if err != nil {
 		c.notSent = true

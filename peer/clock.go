@@ -15,7 +15,7 @@ const (
 	suspectFor  = 10 * time.Second // of silence
 	goneAfter   = 15 * time.Second // of silence
 	drainFor    = 2 * time.Second  // for the answers in flight of a link that was replaced
-	longestWait = time.Hour
+	longestWait = 10 * time.Minute // also how often sessions are asked whether they are due for renewal
 )
 
 // clock is the one goroutine that looks after the time limits of all links: it sleeps until the next one is due.
@@ -64,7 +64,16 @@ func (p *Peer) tick() time.Duration {
 		if at := l.awaiting.Load(); at != 0 && due(at, payloadFor) {
 			end(l, reasonRefused)
 		}
+		if s := l.session; s != nil && s.Spent(time.Now()) {
+			end(l, reasonSpent)
+			continue
+		}
 		switch {
+		case l.m.renewed:
+			due(now, lookForIdle)
+			if l.idleAfterRenewal() {
+				ends = append(ends, l.finish)
+			}
 		case !l.m.draining.IsZero():
 			if due(int64(l.m.draining.Sub(p.start)), drainFor) {
 				end(l, reasonDuplicate)
@@ -83,6 +92,9 @@ func (p *Peer) tick() time.Duration {
 				p.tryJoinLocked(l)
 			}
 			p.watchLocked(l, last, due, &pings)
+			if l.dialled && l.m.joined && l.session != nil && l.session.Due(time.Now()) {
+				p.renewLocked(l)
+			}
 		}
 	}
 	p.mu.Unlock()

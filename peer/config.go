@@ -43,18 +43,30 @@ type Config struct {
 	Identity *security.Identity
 	// Throwaway makes an id that lives as long as the process, and keeps no file.
 	Throwaway bool
-	// Accept is the least that listeners take: security.AcceptHMAC also from peers without a session,
-	// security.AcceptGuest also unsigned messages. Default: AcceptHMAC with a key, AcceptGuest without.
+	// Protection is how messages travel between peers: security.Sealed, the default, encrypts them, security.Signed
+	// leaves them readable; both sign each one. A peer that is Sealed does not talk to one that wants less.
+	Protection security.Protection
+	// Accept is the least that listeners take: security.AcceptSession, the default with a key, takes peers that prove
+	// who they are; security.AcceptHMAC also single messages signed with the mesh's key, security.AcceptGuest also
+	// unsigned ones. Without a key it is AcceptGuest.
 	Accept security.Accept
-	// Policy says who may call what. Nil: members may call what is for members, guests what is for guests.
+	// KnownPeers holds which names belong to which peer ids, and who is revoked. Nil: those in KnownPeersFile(), where
+	// a name is pinned to the first id that proves to bear it; a Throwaway peer only reads it.
+	KnownPeers *security.KnownPeers
+	// Policy says who may call what. Nil: the one in PolicyFile; without one members may call what is for members,
+	// guests what is for guests.
 	Policy *security.Policy
+	// PolicyFile holds the policy. It is read again when it changes. Empty: PolicyFile(Mesh), if it is there.
+	PolicyFile string
 
 	// Listen holds the addresses to listen on, as ParseAddresses of package transport reads them: "tcp://:7117",
 	// "ws://127.0.0.1:0", "stdio:", "mux(…)". Nil: port 7117 or the next free one, on all addresses with a key and on
 	// 127.0.0.1 without. Empty but not nil: none; such a peer dials the others and is not announced.
 	Listen []string
-	// Hosts are the names, beside addresses and localhost, under which HTTP requests may reach the listeners.
+	// Hosts are the names, beside the listener's own address and localhost, under which HTTP requests may reach it.
 	Hosts []string
+	// Origins are the web pages, as scheme://host:port, that may connect by WebSocket with a token of BrowserToken.
+	Origins []string
 	// Peers holds addresses to dial always, with no discovery needed: "192.168.1.31:7117", "ws://cam1.local/mesh".
 	Peers []string
 	// NoMDNS leaves multicast discovery out, NoLocal the meeting of peers on one machine through files.
@@ -150,11 +162,11 @@ func (c Config) complete() (Config, error) {
 	if err := c.loadKeys(); err != nil {
 		return c, err
 	}
-	if c.Accept == security.AcceptSession {
-		c.Accept = security.AcceptHMAC
-	}
-	if c.keyless() {
+	switch {
+	case c.keyless():
 		c.Accept = security.AcceptGuest
+	case c.Provider != nil:
+		c.Accept = max(c.Accept, security.AcceptHMAC) // what a link accepts is the provider's affair
 	}
 	for _, expr := range slices.Concat(c.Listen, c.Peers) {
 		if _, err := transport.ParseAddresses(expr); err != nil {

@@ -42,7 +42,7 @@ func TestControl(t *testing.T) {
 	t.Parallel()
 	c, server := controlled(t)
 	m, err := c.Peers(t.Context())
-	if err != nil || len(m.Peers) != 2 || !m.Peers[0].Self || m.Peers[1].Name != "server" || m.Peers[1].Protection != "hmac" {
+	if err != nil || len(m.Peers) != 2 || !m.Peers[0].Self || m.Peers[1].Name != "server" || m.Peers[1].Protection != "sealed" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	raw, err := c.Describe(t.Context(), "server")

@@ -132,11 +132,21 @@ func (t *target) failedLocked(l *link, reason string, err error) {
 	t.settled = true
 	why := reason
 	var remote *api.Error
+	var refused *refusedError
+	var refusal *security.Refusal
 	switch {
 	case l.refusal.Load() != nil:
 		why = refusalText(l.refusal.Load())
 	case errors.As(err, &remote):
 		why = refusalText(remote)
+	case errors.As(err, &refused) && refused.ours:
+		why = "refused: " + refused.reason
+	case errors.As(err, &refused):
+		why = "refused: refuses us: " + refused.reason
+	case errors.As(err, &refusal) && refusal.Reason == security.ReasonProtection:
+		why = "refused: it wants less protection than this peer"
+	case errors.As(err, &refusal):
+		why = "refused: it does not prove to hold the mesh's key"
 	case reason != reasonRefused:
 		return // it broke; that is the network's affair
 	}
@@ -212,8 +222,8 @@ func (t *target) dial() {
 		if err := p.dials.Wait(p.ctx); err != nil {
 			continue
 		}
-		if l := t.connect(rec.Addrs); l != nil {
-			if t.introduce(l) && t.resting(l) {
+		if c, addr := t.connect(rec.Addrs); c != nil {
+			if l := t.link(c, addr); l != nil && t.resting(l) {
 				return
 			}
 		}
@@ -264,12 +274,63 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 	}
 }
 
-// connect dials the addresses, each a little after the one before, and returns a link on the first that answers.
-func (t *target) connect(addrs []string) *link {
+// link makes a link of a connection: by the handshake of a session where the mesh has a key, else by plain hello. It
+// returns nil where the other end and we do not come to terms.
+func (t *target) link(c *transport.Conn, addr transport.Address) *link {
+	p := t.p
+	if !p.sessions() {
+		l := p.adoptConn(c, t)
+		if l == nil {
+			_ = c.Close()
+		} else if t.introduce(l) {
+			return l
+		}
+		return nil
+	}
+	l := p.newLink(c, nil, t)
+	l.addr = addr
+	expect := ""
+	if t.key == t.rec.ID {
+		expect = t.rec.ID
+	}
+	started := time.Now()
+	err := l.shakeHands(p.ctx, p.handshake(l), expect)
+	if err == nil {
+		l.rtt.Store(int64(time.Since(started)) / 2) // two round trips
+		p.mu.Lock()
+		t.id = l.session.Remote().ID
+		p.mu.Unlock()
+		if p.begin(l) {
+			return l
+		}
+		err = api.ErrClosed
+	}
+	_ = c.Close()
+	p.log.Debug("handshake", "address", c.Remote(), "error", err)
+	var refusal *security.Refusal
+	p.change(func() {
+		if errors.As(err, &refusal) && refusal.Reason == security.ReasonSelf {
+			t.self = true
+			return
+		}
+		t.failedLocked(l, reasonLost, err)
+	})
+	return nil
+}
+
+// dialled is a connection and the address that led to it.
+type dialled struct {
+	*transport.Conn
+	addr transport.Address
+}
+
+// connect dials the addresses, each a little after the one before, and returns the first connection; nil when none
+// answers.
+func (t *target) connect(addrs []string) (*transport.Conn, transport.Address) {
 	p := t.p
 	ctx, cancel := context.WithTimeout(p.ctx, dialFor)
 	defer cancel()
-	results := make(chan *transport.Conn, len(addrs))
+	results := make(chan dialled, len(addrs))
 	var wg sync.WaitGroup
 	failed := make(chan struct{}, len(addrs))
 	for i, expr := range addrs {
@@ -292,26 +353,23 @@ func (t *target) connect(addrs []string) *link {
 				failed <- struct{}{}
 				return
 			}
-			results <- c
+			results <- dialled{c, a}
 		})
 	}
 	go func() { // owned by the loop below, which drains results until it is closed
 		wg.Wait()
 		close(results)
 	}()
-	var l *link
-	for c := range results {
-		if l != nil {
-			_ = c.Close()
+	var first dialled
+	for d := range results {
+		if first.Conn != nil {
+			_ = d.Close()
 			continue
 		}
 		cancel()
-		l = p.adoptConn(c, t)
-		if l == nil {
-			_ = c.Close()
-		}
+		first = d
 	}
-	return l
+	return first.Conn, first.addr
 }
 
 // introduce says hello and waits for the answer. It reports whether the link stands.

@@ -243,7 +243,11 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is nested too deep to be sent"}
 		text, own = codec.AppendError(text[:0], m.id, e, meta), e
 	}
-	if limit := p.cfg.Limits.MaxFrame; len(text) > limit && own == nil {
+	limit := p.cfg.Limits.MaxFrame
+	if l.maxOut > 0 {
+		limit = min(limit, l.maxOut)
+	}
+	if len(text) > limit && own == nil {
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is too large to be sent"}
 		text = codec.AppendError(text[:0], m.id, e.WithData(map[string]int{"limit": limit, "size": len(text)}), meta)
 	}

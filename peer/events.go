@@ -13,19 +13,20 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Joined  EventKind = "joined"  // linked, and its APIs are known
-	Updated EventKind = "updated" // its APIs or its link changed
-	Suspect EventKind = "suspect" // silent for 10 s; it is still sent to
-	Back    EventKind = "back"    // it answers again
-	Left    EventKind = "left"    // its link is gone; Reason says why
-	Refused EventKind = "refused" // it was dialled and did not accept us, or we not it; it was never a member
+	Joined   EventKind = "joined"   // linked, and its APIs are known
+	Updated  EventKind = "updated"  // its APIs or its link changed
+	Suspect  EventKind = "suspect"  // silent for 10 s; it is still sent to
+	Back     EventKind = "back"     // it answers again
+	Left     EventKind = "left"     // its link is gone; Reason says why
+	Refused  EventKind = "refused"  // it did not accept us, or we not it; it was never a member
+	Enrolled EventKind = "enrolled" // it has got the mesh's keys for an invite of ours; it is no member yet
 )
 
 // Event is one change of the membership.
 type Event struct {
 	Kind   EventKind
 	Peer   *api.Info
-	Reason string // of Left: bye, lost, silent, refused, restarted; of Refused: what is wrong
+	Reason string // of Left: bye, lost, silent, refused, restarted, revoked; of Refused: what is wrong
 	Err    error  // the cause, where there is one
 	Missed int    // events that were dropped before this one because the receiver was slow
 }

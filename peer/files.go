@@ -37,6 +37,24 @@ func ConfigFile() (string, error) {
 	return filepath.Join(dir, "peerctl", "config.yaml"), nil
 }
 
+// KnownPeersFile returns where the pins of peers' names are kept: $XDG_STATE_HOME/peerctl/known_peers.
+func KnownPeersFile() (string, error) {
+	dir, err := baseDir("XDG_STATE_HOME", filepath.Join(".local", "state"), "LocalAppData")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "peerctl", "known_peers"), nil
+}
+
+// PolicyFile returns where the policy for a mesh is: $XDG_CONFIG_HOME/peerctl/policy/MESH.
+func PolicyFile(mesh string) (string, error) {
+	dir, err := baseDir("XDG_CONFIG_HOME", ".config", "AppData")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "peerctl", "policy", mesh), nil
+}
+
 func dataDir() (string, error) {
 	dir, err := baseDir("XDG_DATA_HOME", filepath.Join(".local", "share"), "LocalAppData")
 	if err != nil {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -207,6 +208,16 @@ func (in *inbound) laneOf(name string) *lane {
 		in.lanes[name] = n
 	}
 	return n
+}
+
+// follow takes over the lanes of a link that this one renews, so that the order of its messages goes on.
+func (in *inbound) follow(old *inbound) {
+	old.mu.Lock()
+	lanes := maps.Clone(old.lanes)
+	old.mu.Unlock()
+	in.mu.Lock()
+	in.lanes = lanes
+	in.mu.Unlock()
 }
 
 // plainNumber reads an id that is a number of digits alone, without leading zero. Any other id is compared as text.

@@ -22,6 +22,9 @@ const (
 	reasonRestarted = "restarted" // the peer is back as a new process
 	reasonDuplicate = "duplicate" // the peer is linked by another connection
 	reasonSelf      = "self"      // it is ourselves
+	reasonRevoked   = "revoked"   // it is not to be trusted any more
+	reasonRenewed   = "renewed"   // another link with a fresh session has taken its place
+	reasonSpent     = "spent"     // its session has lasted too long
 )
 
 // link is one connection to another peer. Two goroutines belong to it: read, which never writes and never runs a
@@ -30,8 +33,11 @@ type link struct {
 	p       *Peer
 	conn    *transport.Conn
 	dialled bool
-	target  *target // what was dialled; nil for an accepted link
+	target  *target           // what was dialled; nil for an accepted link
+	addr    transport.Address // likewise
 	sec     security.Provider
+	session *security.Session // nil without; it is sec then, and set before anything else can be sent
+	maxOut  int               // greatest JSON text that the other end takes; 0: unknown
 	out     *queue
 	calls   pending
 	in      inbound
@@ -47,6 +53,11 @@ type link struct {
 	ended   chan struct{} // closed with the link
 	endOnce sync.Once
 
+	next    atomic.Pointer[link] // the link that has taken its place by renewal
+	renews  *link                // of a dialled link: whose session it renews
+	byeIn   chan struct{}        // closed when the other end has moved over to next
+	byeOnce sync.Once
+
 	dropped atomic.Uint64 // messages of either direction that were lost here
 	refused atomic.Uint64 // messages of the other end that were refused
 
@@ -55,6 +66,8 @@ type link struct {
 
 	// Of the reader.
 	reader   *codec.Reader
+	shake    *security.Responder // between rpc.hello and rpc.auth
+	after    *link               // nothing is taken in before the other end has said bye on this one
 	msg      codec.Message
 	parsed   bool // msg holds the payload, or parseErr says why not
 	parseErr error
@@ -77,11 +90,13 @@ type link struct {
 func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) *link {
 	l := &link{p: p, conn: conn, dialled: to != nil, target: to, sec: sec, started: time.Now(),
 		out:   newQueue(p.cfg.Limits.Queue, p.cfg.Limits.QueueBytes),
-		ended: make(chan struct{}),
+		ended: make(chan struct{}), byeIn: make(chan struct{}),
 	}
 	l.calls.init()
 	l.in.init(l)
 	l.lastIn.Store(p.sinceStart())
+	l.reader = codec.NewReader(stamped{l}, conn.Framing, maxNewFrame)
+	l.reader.Reserve = l.reserve
 	if conn.Framing != nil {
 		l.framing.Store(&conn.Framing)
 	}
@@ -98,7 +113,7 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 // framing". The caller must hold p.mu.
 func (l *link) run(silentGuest bool) {
 	if silentGuest {
-		l.conn.Framing = codec.NUL
+		l.reader.SetFraming(codec.NUL)
 		l.setFraming(codec.NUL)
 		l.known.Store(true)
 		l.conn.Admitted()
@@ -145,11 +160,9 @@ func (l *link) finish() {
 // read is the link's reader. It ends with the connection.
 func (l *link) read() {
 	defer l.p.wg.Done()
-	l.reader = codec.NewReader(stamped{l}, l.conn.Framing, maxNewFrame)
-	if l.known.Load() || l.conn.Once {
+	if l.session == nil && (l.known.Load() || l.conn.Once) {
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
 	}
-	l.reader.Reserve = l.reserve
 	defer func() { l.p.unverified.Add(-int64(l.reserved)) }()
 	for {
 		frame, err := l.reader.Next()
@@ -161,6 +174,7 @@ func (l *link) read() {
 		switch {
 		case err == nil:
 			if len(frame) > 0 {
+				l.awaitTurn()
 				err = l.receive(frame)
 			}
 		case isFrameError(err):
@@ -223,13 +237,18 @@ func (s stamped) Read(p []byte) (int, error) {
 		s.l.p.clock.nudge() // its payload is not there yet: from now on its time runs
 	}
 	n, err := s.l.conn.Read(p)
-	if n > 0 {
-		s.l.lastIn.Store(s.l.p.sinceStart())
-		if s.l.suspect.Load() {
-			s.l.p.clock.nudge() // it is back
-		}
+	if n > 0 && s.l.session == nil { // in a session only what is verified counts
+		s.l.heard()
 	}
 	return n, err
+}
+
+// heard notes a sign of life.
+func (l *link) heard() {
+	l.lastIn.Store(l.p.sinceStart())
+	if l.suspect.Load() {
+		l.p.clock.nudge() // it is back
+	}
 }
 
 // reserve bounds what all links together hold of messages whose sender is not known yet.
@@ -254,6 +273,9 @@ func (l *link) badFrame(err error) error {
 	var large *codec.TooLargeError
 	if errors.As(err, &large) {
 		l.count("oversized")
+		if l.session != nil {
+			return &closeError{reason: reasonRefused, err: err}
+		}
 		l.answerNull(tooLarge(large.Limit))
 		if !l.known.Load() {
 			return &closeError{reason: reasonRefused, err: err, flush: true}
@@ -313,6 +335,9 @@ func (l *link) to() string {
 
 // signs reports whether what we send on the link is signed.
 func (l *link) signs() bool {
+	if l.session != nil {
+		return true
+	}
 	if s, ok := l.sec.(interface{ Signed() bool }); ok {
 		return l.dialled && l.p.cfg.Keys.Len() > 0 || s.Signed()
 	}

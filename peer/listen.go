@@ -123,18 +123,29 @@ func (p *Peer) Attach(c *transport.Conn) error {
 
 // adoptConn makes a link of a connection and starts it; nil when the peer is closing.
 func (p *Peer) adoptConn(c *transport.Conn, t *target) *link {
-	l := p.newLink(c, p.provider(t != nil), t)
-	silentGuest := c.Silent && p.cfg.Accept == security.AcceptGuest
-	p.mu.Lock()
-	if p.closing.Load() {
-		p.mu.Unlock()
+	l := p.newLink(c, p.provider(t != nil, c.CB), t)
+	if !p.begin(l) {
 		return nil
 	}
-	p.links[l] = struct{}{}
-	l.run(silentGuest)
-	p.mu.Unlock()
-	p.clock.nudge()
 	return l
+}
+
+// begin starts a link; false when the peer is closing.
+func (p *Peer) begin(l *link) bool {
+	silentGuest := l.conn.Silent && p.cfg.Accept == security.AcceptGuest
+	begun := false
+	p.change(func() {
+		if p.closing.Load() {
+			return
+		}
+		p.links[l] = struct{}{}
+		if l.session != nil {
+			p.establishedLocked(l)
+		}
+		l.run(silentGuest)
+		begun = true
+	})
+	return begun
 }
 
 // portOf returns the port of a listener's address, 0 when there is none.

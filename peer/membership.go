@@ -24,6 +24,10 @@ type membership struct {
 	pinged   int64     // when the last ping for silence went out, since the start
 	leaving  bool      // it said bye
 	rival    *link     // the older link of the same peer that is being asked whether it lives
+
+	renewing   bool      // a link that renews it is being made
+	renewAfter time.Time // not before
+	renewed    bool      // another link has taken its place, and it carries but the answers that were still to come
 }
 
 // change runs f with the membership locked and wakes whoever waits for a change.
@@ -131,11 +135,14 @@ func (p *Peer) introduced(l *link, h *helloParams) {
 }
 
 // gotAPIs notes what the other end binds.
-func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo) {
+func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version string) {
 	p.compare(l, apis)
 	p.change(func() {
 		info := *l.info.Load()
 		info.APIs = apis
+		if version != "" {
+			info.Version = version
+		}
 		l.info.Store(&info)
 		l.m.apis = true
 		if l.m.joined {
@@ -170,10 +177,10 @@ func (p *Peer) adoptLocked(l *link, h *helloParams) {
 	switch {
 	case old == nil || old == l || !old.alive():
 		p.joinLocked(l)
-	case !l.info.Load().Verified && old.info.Load().Verified, l.info.Load().Verified && old.info.Load().Verified && l.m.hello.Name != old.m.hello.Name:
+	case l.proof() < old.proof(), l.proof() == signedProof && old.proof() == signedProof && l.m.hello.Name != old.m.hello.Name:
 		// A claim replaces nothing, nor does one member another.
 		p.endLater(l, reasonRefused)
-	case l.info.Load().Verified && !old.info.Load().Verified:
+	case l.proof() > old.proof():
 		// And whatever was claimed gives way to who has proven something.
 		p.replaceLocked(old, l)
 		p.endLater(old, reasonRefused)
@@ -211,6 +218,23 @@ func (p *Peer) adoptLocked(l *link, h *helloParams) {
 			})
 		})
 	}
+}
+
+// How well a peer has proven that it is who it says.
+const (
+	noProof      = iota
+	signedProof  // it holds a key of the mesh
+	sessionProof // it holds the key that its id is made of
+)
+
+func (l *link) proof() int {
+	switch {
+	case l.session != nil:
+		return sessionProof
+	case l.info.Load().Verified:
+		return signedProof
+	}
+	return noProof
 }
 
 // replaceLocked puts l into the place of old without the peer leaving in between.

@@ -226,7 +226,7 @@ func (m *message) Progress(v json.RawMessage) error {
 	params := append([]byte(`{"token":`), m.progress...)
 	params = append(append(params, `,"value":`...), v...)
 	text := codec.AppendNotification(nil, methodProgress, append(params, '}'), nil)
-	_, _, err := m.link.out.push(text, m.verdict.Reply(), nil, ordinary)
+	_, _, err := m.link.out.push(text, m.verdict.Reply(), nil, along)
 	if err == nil {
 		m.link.p.tapSent(m.link, text)
 	}

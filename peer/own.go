@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,6 +47,8 @@ func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinf
 		l.own(m, v, secinfo, batch, l.p.discover)
 	case methodPeers:
 		l.own(m, v, secinfo, batch, l.p.listPeers)
+	case security.MethodEnroll:
+		l.own(m, v, secinfo, batch, l.p.enroll)
 	default:
 		l.replyError(v, m.ID, errNotFound, batch)
 	}
@@ -80,6 +83,10 @@ func (l *link) notifiedOwn(m *codec.Message, v *security.Verdict, frame []byte) 
 			Reason string `json:"reason"`
 		}
 		_ = json.Unmarshal(m.Params, &p) // a bye without reason is a bye
+		if p.Reason == byeRenewed && l.session != nil {
+			l.wasRenewed()
+			return nil
+		}
 		// What came before is still handled and answered; then the link ends.
 		l.closing.Store(true)
 		l.p.leaving(l)
@@ -144,12 +151,16 @@ func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) e
 		l.replyError(v, m.ID, &api.Error{Code: api.CodeInvalidParams, Message: "invalid params"}, batch)
 		return nil
 	}
+	if l.session != nil { // "a second hello or auth … closes"
+		l.count("hello")
+		return &closeError{reason: reasonRefused, err: errors.New("peer: a hello within a session")}
+	}
 	if h.V != "1" || h.M != nil || h.Noise != "" {
 		// A handshake of a kind that is not spoken here. The dialler must not try a weaker one on this link.
 		e := (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string][]string{"v": {"1"}})
 		l.count("hello")
 		_ = l.push(codec.AppendError(nil, bytes.Clone(m.ID), e, nil), security.Outgoing{}, bare)
-		return &closeError{reason: reasonRefused, err: fmt.Errorf("hello of another version"), flush: true}
+		return &closeError{reason: reasonRefused, err: errors.New("peer: a hello of another version"), flush: true}
 	}
 	if err := h.check(); err != nil || v.Verified && h.Name != v.User {
 		l.count("hello")
@@ -166,6 +177,11 @@ func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) e
 		l.replyError(v, m.ID, (&api.Error{Code: api.CodeBusy, Message: "busy"}).WithData(map[string]int{"retry_ms": 1000}), batch)
 		return nil
 	}
+	if !l.p.mayClaim(h.ID, h.Name) {
+		l.count("hello")
+		l.replyError(v, m.ID, (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string]string{"reason": "that id or name belongs to a peer with a session"}), batch)
+		return nil
+	}
 	if !l.p.mayIntroduce(l) {
 		l.count("hello")
 		l.replyError(v, m.ID, (&api.Error{Code: api.CodeRefused, Message: "refused"}).WithData(map[string]string{"reason": "introduced already"}), batch)
@@ -179,7 +195,8 @@ func (l *link) hello(m *codec.Message, v *security.Verdict, batch *batchReply) e
 // apis takes what the other end binds.
 func (l *link) apis(params []byte) {
 	var p struct {
-		APIs map[string]api.APIInfo `json:"apis"`
+		APIs    map[string]api.APIInfo `json:"apis"`
+		Version string                 `json:"version"` // of the program
 	}
 	if json.Unmarshal(params, &p) != nil || p.APIs == nil || len(p.APIs) > maxAPIs {
 		l.count("apis")
@@ -193,14 +210,18 @@ func (l *link) apis(params []byte) {
 		a.Version = clip(a.Version)
 		p.APIs[name] = a
 	}
-	l.p.gotAPIs(l, p.APIs)
+	l.p.gotAPIs(l, p.APIs, clip(p.Version))
 }
 
 const maxAPIs = 256
 
 // announceAPIs tells one link what is bound here.
 func (p *Peer) announceAPIs(l *link) {
-	raw, _ := json.Marshal(map[string]any{"apis": p.boundAPIs()}) // strings marshal
+	told := map[string]any{"apis": p.boundAPIs()}
+	if v := p.cfg.Version; v != "" {
+		told["version"] = v
+	}
+	raw, _ := json.Marshal(told) // strings marshal
 	_ = l.push(codec.AppendNotification(nil, methodAPIs, raw, nil), security.Outgoing{To: l.to()}, urgent)
 }
 

@@ -33,6 +33,10 @@ type Peer struct {
 	start   time.Time
 	self    atomic.Pointer[api.Info]
 	rules   atomic.Pointer[security.Policy]
+	known   *security.KnownPeers // the user's file
+	met     *security.KnownPeers // of a peer that keeps no file
+	invites *security.Invites
+	seen    *security.Hellos
 
 	ids       atomic.Uint64
 	bindings  atomic.Pointer[map[string]*bound]
@@ -63,6 +67,7 @@ type Peer struct {
 	dials      *rate.Limiter
 	answers    *limiter // refusals of unknown senders
 	hellos     *limiter // introductions; the burst lets a whole mesh on one machine begin at once
+	refusals   *limiter // events of peers that were refused, by their ids
 	clock      clock
 	unverified atomic.Int64 // bytes of messages whose sender is not known yet
 	stats      stats
@@ -99,14 +104,17 @@ func New(cfg Config) (*Peer, error) {
 	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.keyless(), start: time.Now(),
 		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{},
 		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr),
-		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64), clock: clock{wake: make(chan struct{}, 1)}}
+		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64),
+		refusals: newLimiter(rate.Every(time.Minute), 1), seen: security.NewHellos(), clock: clock{wake: make(chan struct{}, 1)}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.ids.Store(mrand.Uint64N(1 << 48))
 	p.bindings.Store(&map[string]*bound{})
 	p.members.Store(&[]*link{})
-	p.rules.Store(cfg.Policy)
+	if err := p.openFiles(); err != nil {
+		return nil, errors.Join(err, p.releaseID())
+	}
 	if cfg.Keys.Len() > 0 {
-		p.hmac, err = security.NewHMAC(security.HMACConfig{Name: id.Name(), Keys: cfg.Keys})
+		p.hmac, err = security.NewHMAC(security.HMACConfig{Name: id.Name(), Keys: cfg.Keys, Taken: p.taken})
 		if err != nil {
 			return nil, errors.Join(err, p.releaseID())
 		}
@@ -124,10 +132,13 @@ func newBoot(start time.Time) string {
 }
 
 func (p *Peer) protection() string {
-	if p.keyless {
+	switch {
+	case p.keyless:
 		return "none"
+	case p.cfg.Provider != nil:
+		return "hmac"
 	}
-	return "hmac"
+	return p.cfg.Protection.String()
 }
 
 func (p *Peer) releaseID() error {
@@ -138,7 +149,7 @@ func (p *Peer) releaseID() error {
 }
 
 // provider makes the security of one link.
-func (p *Peer) provider(dialled bool) security.Provider {
+func (p *Peer) provider(dialled bool, cb string) security.Provider {
 	switch {
 	case p.cfg.Provider != nil:
 		return p.cfg.Provider(dialled)
@@ -146,9 +157,9 @@ func (p *Peer) provider(dialled bool) security.Provider {
 		return security.Null{}
 	}
 	if dialled {
-		return p.hmac.Link(security.LinkConfig{Accept: security.AcceptHMAC, Sign: true})
+		return p.hmac.Link(security.LinkConfig{Accept: security.AcceptHMAC, Sign: true, CB: cb})
 	}
-	return p.hmac.Link(security.LinkConfig{Accept: p.cfg.Accept})
+	return p.hmac.Link(security.LinkConfig{Accept: p.cfg.Accept, CB: cb})
 }
 
 // knowsKey reports whether a secinfo names a key that is held here.

@@ -18,6 +18,7 @@ type queue struct {
 	messages int    // waiting or being written
 	bytes    int
 	closed   bool
+	finished bool          // the last message that anybody may begin has been queued
 	wake     chan struct{} // of one place
 	room     *sync.Cond    // for answers; on mu
 	maxMsgs  int
@@ -55,10 +56,11 @@ const (
 	answer                  // it may go up to twice the bound; beyond that whoever answers waits
 	bare                    // an answer that leaves without security, whatever the link has: a refusal
 	urgent                  // it always goes
+	along                   // it belongs to a request of this link: like ordinary, also after the last message
 )
 
 // push appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns its number, for take, and whether another was dropped for it. The
-// error is ErrBusy or ErrGone.
+// error is ErrBusy, ErrGone, or errMoved where the link has been succeeded by another.
 func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency) (number uint64, dropped bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,7 +75,10 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	if q.closed {
 		return 0, false, api.ErrGone
 	}
-	if u == ordinary && q.fullLocked(len(text), 1) {
+	if u == ordinary && q.finished {
+		return 0, false, errMoved
+	}
+	if (u == ordinary || u == along) && q.fullLocked(len(text), 1) {
 		if m == nil || !m.DropOldest {
 			return 0, false, api.ErrBusy
 		}
@@ -160,6 +165,14 @@ func (q *queue) done(b batch) {
 	q.bytes -= bytes
 	q.spare = batch{text: b.text[:0], items: b.items[:0]}
 	q.room.Broadcast()
+}
+
+// finish appends the last message that is no answer: who has another is told that the link has moved.
+func (q *queue) finish(text []byte, out security.Outgoing) {
+	_, _, _ = q.push(text, out, nil, urgent) // a link that has ended needs none
+	q.mu.Lock()
+	q.finished = true
+	q.mu.Unlock()
 }
 
 // close refuses further messages and returns how many were still waiting.

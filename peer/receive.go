@@ -22,6 +22,13 @@ func (l *link) receive(frame []byte) error {
 		return l.receiveSecInfo(params)
 	}
 	signed := l.secinfo != nil
+	switch {
+	case l.shake != nil && signed:
+		l.count("hello") // "nothing interleaved"
+		return &closeError{reason: reasonRefused, err: errInterleaved}
+	case l.session == nil && !signed && l.isHandshake(frame), l.shake != nil:
+		return l.respond()
+	}
 	verdict, payload, err := l.sec.Open(l.secinfo, frame, l.kindOf)
 	if l.p.keyless {
 		verdict.Principal.Role = security.RoleMember // everybody on this machine is
@@ -32,6 +39,9 @@ func (l *link) receive(frame []byte) error {
 	}
 	if err != nil {
 		return l.refuse(err, frame)
+	}
+	if l.session != nil {
+		l.heard()
 	}
 	if !l.parsed {
 		l.parse(payload)
@@ -52,6 +62,8 @@ func (l *link) receive(frame []byte) error {
 	}
 	return err
 }
+
+var errInterleaved = errors.New("peer: another message within a handshake")
 
 var errOrphan = errors.New("peer: two rpc.secinfo frames in a row")
 

@@ -95,6 +95,7 @@ func keyedPeer(t *testing.T, change ...func(*peer.Config)) (*peer.Peer, *securit
 	mesh := peertest.New(t)
 	p := mesh.Peer("server", append([]func(*peer.Config){func(c *peer.Config) {
 		c.Listen, c.Network, c.Discovery = []string{"127.0.0.1:0"}, nil, nil
+		c.Accept = security.AcceptHMAC
 	}}, change...)...)
 	service.Bind(p)
 	if err := p.Join(t.Context()); err != nil {
@@ -120,15 +121,16 @@ func TestRefusals(t *testing.T) {
 		return out
 	}
 	for _, c := range []struct {
-		name   string
-		as     string // the sender's name; client by default
-		keys   *security.Keyring
-		now    func() time.Time
-		accept security.Accept
-		frames func(*signer) [][]byte
-		want   string // prefix of the answer: signed or unsigned, and its beginning
-		closes bool
-		count  string // reason that is counted
+		name    string
+		as      string // the sender's name; client by default
+		keys    *security.Keyring
+		now     func() time.Time
+		accept  security.Accept
+		session bool // the listener takes sessions only
+		frames  func(*signer) [][]byte
+		want    string // prefix of the answer: signed or unsigned, and its beginning
+		closes  bool
+		count   string // reason that is counted
 	}{
 		{name: "a good call", frames: func(s *signer) [][]byte { return s.pair("server", getData) }, want: `signed {"jsonrpc":"2.0","id":7,"result":["hello",5]`},
 		{name: "unsigned request", frames: func(*signer) [][]byte { return [][]byte{[]byte(getData)} },
@@ -178,13 +180,21 @@ func TestRefusals(t *testing.T) {
 		{name: "quickrpc's empty claim", accept: security.AcceptGuest, frames: func(*signer) [][]byte {
 			return [][]byte{[]byte(`{"jsonrpc": "2.0", "method": "rpc.secinfo", "params": {"user": ""}}`), []byte(getData)}
 		}, want: `unsigned {"jsonrpc":"2.0","id":7,"result":["hello",5]}`},
+		{name: "a single message where sessions are required", session: true, frames: func(s *signer) [][]byte { return s.pair("server", getData) },
+			want: `signed {"jsonrpc":"2.0","id":7,"error":{"code":-32045,`, count: "session"},
+		{name: "an unsigned one where sessions are required", session: true, frames: func(*signer) [][]byte { return [][]byte{[]byte(getData)} },
+			want: `unsigned {"jsonrpc":"2.0","id":7,"error":{"code":-32040,`, count: "unsigned"},
 		{name: "a claim where signatures are required", frames: func(*signer) [][]byte {
 			return [][]byte{[]byte(`{"jsonrpc":"2.0","method":"rpc.secinfo","params":{"user":"bob"}}`), []byte(getData)}
 		}, want: `unsigned {"jsonrpc":"2.0","id":7,"error":{"code":-32040,`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p, keys := keyedPeer(t, func(cfg *peer.Config) { cfg.Accept = c.accept })
+			p, keys := keyedPeer(t, func(cfg *peer.Config) {
+				if cfg.Accept = max(c.accept, security.AcceptHMAC); c.session {
+					cfg.Accept = security.AcceptSession
+				}
+			})
 			if c.keys != nil {
 				keys = c.keys
 			}
@@ -205,7 +215,7 @@ func TestRefusals(t *testing.T) {
 			}
 			if c.closes {
 				s.closed()
-			} else if c.as == "" && c.keys == nil && c.accept == 0 {
+			} else if c.as == "" && c.keys == nil && c.accept == 0 && !c.session {
 				s.send(s.pair("server", getData)...)
 				if got := s.answer(); !strings.HasPrefix(got, `signed {"jsonrpc":"2.0","id":7,"result"`) {
 					t.Errorf("the link does not live on: %s", got)

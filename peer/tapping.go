@@ -29,11 +29,25 @@ func (p *Peer) sentEvent(l *link, text []byte) tap.Event {
 	e := tap.Event{Time: time.Now(), Kind: tap.Sent, From: p.self.Load().Name, Frame: bytes.Clone(text), Alg: "none", OK: true}
 	if l != nil {
 		e.Via, e.To = l.conn.Via, []string{l.info.Load().Name}
-		if l.signs() {
-			e.Alg, e.User = "HS256", e.From
+		if e.Alg, e.Sealed = algOf(l.info.Load(), l.signs()); e.Alg != "none" {
+			e.User = e.From
 		}
 	}
 	return e
+}
+
+// algOf names what protects the messages of a link, and whether they are unreadable on the way.
+func algOf(info *api.Info, signed bool) (alg string, sealed bool) {
+	switch info.Protection {
+	case security.Sealed.String():
+		return "S-HS256", true
+	case security.Signed.String():
+		return "S-HS256", false
+	}
+	if signed {
+		return "HS256", false
+	}
+	return "none", false
 }
 
 func (p *Peer) tapSent(l *link, text []byte) {
@@ -54,15 +68,15 @@ func (p *Peer) tapNotified(to []*api.Info, receivers api.Receivers, text []byte)
 	for _, i := range to {
 		e.To = append(e.To, i.Name)
 		e.Via = i.Via
-		if i.Protection == "hmac" {
-			e.Alg, e.User = "HS256", e.From
+		if alg, sealed := algOf(i, i.Verified); alg != "none" {
+			e.Alg, e.Sealed, e.User = alg, sealed, e.From
 		}
 	}
 	r.Add(e)
 }
 
 func (p *Peer) tapAnswered(m *message, text []byte, took time.Duration) {
-	if r := p.tap.Load(); r != nil {
+	if r := p.tap.Load(); r != nil && m.name != security.MethodEnroll { // that answer is the mesh's key
 		e := p.sentEvent(m.link, text)
 		e.To, e.Method, e.Handler = []string{m.sender.Name}, m.name, took
 		r.Add(e)
@@ -73,7 +87,8 @@ func (p *Peer) receivedEvent(l *link, v *security.Verdict, frame []byte) tap.Eve
 	e := tap.Event{Time: time.Now(), Kind: tap.Received, From: l.info.Load().Name, To: []string{p.self.Load().Name},
 		Frame: bytes.Clone(frame), Via: l.conn.Via, Alg: "none", OK: true}
 	if v != nil && v.Verified {
-		e.Alg, e.User, e.From = "HS256", v.User, v.User
+		e.Alg, e.Sealed = algOf(l.info.Load(), true)
+		e.User, e.From = v.User, v.User
 	}
 	return e
 }
@@ -144,7 +159,8 @@ func (p *Peer) tapEvent(ev Event) {
 	e := tap.Event{Time: time.Now(), Kind: tap.Change, From: ev.Peer.Name, To: []string{p.self.Load().Name}, OK: ev.Kind != Refused,
 		Change: string(ev.Kind), Reason: ev.Reason, Address: ev.Peer.Address, Via: ev.Peer.Via, Alg: "none"}
 	if ev.Peer.Verified {
-		e.Alg, e.User = "HS256", ev.Peer.Name
+		e.Alg, e.Sealed = algOf(ev.Peer, true)
+		e.User = ev.Peer.Name
 	}
 	for name, a := range ev.Peer.APIs {
 		e.APIs = append(e.APIs, fmt.Sprintf("%s %s", name, a.Version))

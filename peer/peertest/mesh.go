@@ -36,7 +36,11 @@ func New(t testing.TB) *Mesh {
 // Config returns the configuration of a peer of the mesh, on a host of its own name: a throw-away identity, one
 // listener, discovery in memory.
 func (m *Mesh) Config(name string) peer.Config {
-	return peer.Config{Mesh: "test", Name: name, Keys: m.Keys, Throwaway: true, Listen: []string{"10.99.0.0:0"},
+	known, err := security.OpenKnownPeers("") // not the user's
+	if err != nil {
+		m.t.Fatalf("peertest: %v", err)
+	}
+	return peer.Config{Mesh: "test", Name: name, Keys: m.Keys, Throwaway: true, KnownPeers: known, Policy: &security.Policy{}, Listen: []string{"10.99.0.0:0"},
 		Network: m.Net.Host(name), NoMDNS: true, NoLocal: true, Discovery: []discovery.Source{&source{mesh: m}}}
 }
 

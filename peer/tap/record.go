@@ -47,7 +47,7 @@ type Record struct {
 
 // Sec is the security verdict on a message. The secinfo frame is folded into the message that it protects.
 type Sec struct {
-	Alg    string `json:"alg"` // HS256 or none
+	Alg    string `json:"alg"` // S-HS256 in a session, HS256, or none
 	Sealed bool   `json:"sealed"`
 	User   string `json:"user,omitempty"`
 	OK     bool   `json:"ok"`
@@ -77,7 +77,7 @@ func NewPairing(seenBy string) *Pairing {
 // events are missing before it.
 func (p *Pairing) Records(e Event, dropped uint64) []Record {
 	r := Record{V: RecordVersion, T: e.Time.UTC(), N: e.N, From: e.From, To: e.To, All: e.ToAll, Bytes: len(e.Frame), Via: e.Via,
-		Sec: &Sec{Alg: e.Alg, User: e.User, OK: e.OK}, SeenBy: p.seenBy, Dropped: dropped}
+		Sec: &Sec{Alg: e.Alg, Sealed: e.Sealed, User: e.User, OK: e.OK}, SeenBy: p.seenBy, Dropped: dropped}
 	switch e.Kind {
 	case Change:
 		r.Kind, r.Event, r.Peer, r.Reason, r.Address, r.APIs = "peer", e.Change, e.From, e.Reason, e.Address, e.APIs

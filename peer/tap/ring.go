@@ -37,7 +37,8 @@ type Event struct {
 	ToAll   bool          // it was a broadcast
 	Frame   []byte        // the message as JSON text, without its security info
 	Via     string        // tcp, ws, http, stdio or pipe
-	Alg     string        // HS256, or none
+	Alg     string        // S-HS256 in a session, HS256, or none
+	Sealed  bool          // unreadable on the way
 	User    string        // the name in the signature
 	OK      bool          // the signature, where there is one, was good, and none was missing
 	Method  string        // of Reply and Failed: what was called
