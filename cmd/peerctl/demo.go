@@ -23,7 +23,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run three peers in one process, talking and watched",
 		Long: `demo runs a mesh in one process: two cameras and a desk, each a full peer with listeners of its own. They find each
-other by discovery, talk over TCP on loopback with signed messages, and share one API definition, which the desk
+other by discovery, talk over TCP on loopback with sealed messages, and share one API definition, which the desk
 inverts. What they say is printed as it happens. No hardware, network or key is needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +51,7 @@ type demoMesh struct {
 
 type demoCount struct {
 	sync.Mutex
-	messages, signed int
+	messages, sealed int
 }
 
 func (a *app) demo(ctx context.Context) error {
@@ -139,8 +139,8 @@ func (d *demoMesh) counted(r *tap.Record) {
 	d.count.Lock()
 	defer d.count.Unlock()
 	d.count.messages++
-	if r.Sec != nil && r.Sec.OK && r.Sec.Alg != "none" {
-		d.count.signed++
+	if r.Sec != nil && r.Sec.OK && r.Sec.Sealed {
+		d.count.sealed++
 	}
 }
 
@@ -217,7 +217,7 @@ func (d *demoMesh) summary(context.Context) error {
 	d.close()
 	d.count.Lock()
 	defer d.count.Unlock()
-	text := fmt.Sprintf("%d messages, %d of them signed, %d peers", d.count.messages, d.count.signed, len(d.peers))
+	text := fmt.Sprintf("%d messages, %d of them sealed, %d peers", d.count.messages, d.count.sealed, len(d.peers))
 	return d.out.print(&tap.Record{V: tap.RecordVersion, T: time.Now().UTC(), Kind: "note", Text: text, Count: uint64(d.count.messages)})
 }
 

@@ -24,22 +24,23 @@ type hostFlags struct {
 func (h *hostFlags) add(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&h.listen, "listen", nil, "address to listen on: host:port, tcp://… or ws://… (repeatable; default :7117, the next free port if taken)")
-	f.StringVar(&h.accept, "accept", "hmac", "least that listeners take: hmac or guest")
-	f.StringVar(&h.protect, "protect", "signed", "how messages are protected: signed")
-	_ = cmd.RegisterFlagCompletionFunc("accept", cobra.FixedCompletions([]string{"hmac", "guest"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	f.StringVar(&h.accept, "accept", "session", "least that listeners take: session, hmac (also single signed messages) or guest (also unsigned ones)")
+	f.StringVar(&h.protect, "protect", "sealed", "how messages travel: sealed (nobody else can read them) or signed (readable)")
+	for flag, words := range map[string][]string{"accept": {"session", "hmac", "guest"}, "protect": {"sealed", "signed"}} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	}
 }
 
 // config makes the configuration of a peer that stays.
 func (h *hostFlags) config(a *app) (peer.Config, error) {
 	cfg := a.peerConfig(peer.Config{Listen: h.listen, Control: true, HearAll: true})
-	accept, err := security.ParseAccept(h.accept)
-	switch {
-	case err != nil || accept == security.AcceptSession:
-		return cfg, usageError("--accept %s: say hmac or guest; sessions are not spoken by this version", h.accept)
-	case h.protect != "signed":
-		return cfg, usageError("--protect %s: say signed; sealing comes with sessions, which this version does not speak", h.protect)
+	var err error
+	if cfg.Accept, err = security.ParseAccept(h.accept); err != nil {
+		return cfg, usageError("--accept %s: say session, hmac or guest", h.accept)
 	}
-	cfg.Accept = accept
+	if cfg.Protection, err = security.ParseProtection(h.protect); err != nil {
+		return cfg, usageError("--protect %s: say sealed or signed", h.protect)
+	}
 	return cfg, nil
 }
 
@@ -127,10 +128,7 @@ func (a *app) printJoined(p *peer.Peer) error {
 
 // protection names how the messages of a peer are protected.
 func protection(i *api.Info) string {
-	switch i.Protection {
-	case "hmac":
-		return "signed"
-	case "none":
+	if i.Protection == "none" {
 		return "no key"
 	}
 	return i.Protection
@@ -139,7 +137,10 @@ func protection(i *api.Info) string {
 func eventRecord(ev peer.Event, n uint64, p *peer.Peer) *tap.Record {
 	i := ev.Peer
 	sec := &tap.Sec{Alg: "none", OK: ev.Kind != peer.Refused}
-	if i.Verified {
+	switch i.Protection {
+	case "sealed", "signed":
+		sec.Alg, sec.Sealed, sec.User = "S-HS256", i.Protection == "sealed", i.Name
+	case "hmac":
 		sec.Alg, sec.User = "HS256", i.Name
 	}
 	rec := &tap.Record{V: tap.RecordVersion, T: time.Now().UTC(), N: n, Kind: "peer", Event: string(ev.Kind), Peer: i.Name,

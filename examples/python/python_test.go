@@ -58,7 +58,7 @@ func TestCamera(t *testing.T) {
 	if err := os.WriteFile(key, []byte(hex+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cam := home.Start("camera", "-name", "cam1", "-no-mdns", "-listen", "127.0.0.1:0", "-every", "10ms")
+	cam := home.Start("camera", "-name", "cam1", "-no-mdns", "-listen", "127.0.0.1:0", "-every", "10ms", "-accept", "hmac")
 	addr := cam.Listening()
 	py := home.Start("python3", "peer.py", key, addr, "cam1")
 	py.Expect("cam1: a picture, 320 x 240")
@@ -150,7 +150,7 @@ func member(t *testing.T, bind func(*peer.Peer)) (p *peer.Peer, keyFile string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err = peer.New(peer.Config{Mesh: "bench", Name: "cam1", Keys: keys, Throwaway: true, Listen: []string{"127.0.0.1:0"}, NoMDNS: true, NoLocal: true})
+	p, err = peer.New(peer.Config{Mesh: "bench", Name: "cam1", Keys: keys, Throwaway: true, Listen: []string{"127.0.0.1:0"}, NoMDNS: true, NoLocal: true, Accept: security.AcceptHMAC})
 	if err != nil {
 		t.Fatal(err)
 	}

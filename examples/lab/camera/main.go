@@ -20,6 +20,7 @@ import (
 	"peermesh/api"
 	"peermesh/examples/lab"
 	"peermesh/peer"
+	"peermesh/security"
 )
 
 func main() {
@@ -36,6 +37,10 @@ func run() error {
 	flag.BoolVar(&cfg.NoMDNS, "no-mdns", false, "do not look for others on the network")
 	flag.Func("listen", "`address` to listen on (default :7117, or the next free port)", into(&cfg.Listen))
 	flag.Func("peer", "`address` of a peer that is not found by itself (repeatable)", into(&cfg.Peers))
+	flag.Func("accept", "least that is `taken`: session, hmac (programs in other languages) or guest (default session)", func(s string) (err error) {
+		cfg.Accept, err = security.ParseAccept(s)
+		return err
+	})
 	every := flag.Duration("every", 500*time.Millisecond, "`time` between two frames")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

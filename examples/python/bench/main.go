@@ -14,6 +14,7 @@ import (
 	"peermesh/api"
 	"peermesh/examples/lab"
 	"peermesh/peer"
+	"peermesh/security"
 )
 
 func main() {
@@ -24,7 +25,7 @@ func main() {
 }
 
 func run() error {
-	cfg := peer.Config{}
+	cfg := peer.Config{Accept: security.AcceptHMAC} // the Python peer signs each message by itself
 	flag.StringVar(&cfg.Mesh, "mesh", "bench", "the mesh's `name`")
 	flag.StringVar(&cfg.Name, "name", "cam1", "the camera's `name`")
 	flag.BoolVar(&cfg.NoMDNS, "no-mdns", false, "do not look for others on the network")
