@@ -198,7 +198,7 @@ func appendMessage(dst, m []byte) []byte { return strict64.AppendEncode(dst, m) 
 // readMessage is the inverse of appendMessage. The decoder by itself skips line breaks.
 func readMessage(s string) ([]byte, bool) {
 	m, err := strict64.DecodeString(s)
-	return m, err == nil && len(m) == strict64.DecodedLen(len(s))
+	return m, err == nil && strict64.EncodedLen(len(m)) == len(s)
 }
 
 // messageIn returns the Noise message in {"m":"…"}, the params of rpc.auth or the result of rpc.hello. Other members

@@ -28,7 +28,7 @@ func (buf *lineBuffer) open(aead cipher.AEAD, nonce, line []byte) ([]byte, bool)
 		n := copy(buf[:], rest)
 		rest = rest[n:]
 		m, err := strict64.Decode(line[size:], buf[:n])
-		if err != nil || m != strict64.DecodedLen(n) { // fewer: line breaks were skipped
+		if err != nil || strict64.EncodedLen(m) != n { // shorter: line breaks were skipped
 			return nil, false
 		}
 		size += m
