@@ -20,7 +20,8 @@ type Info struct {
 	Address    string             // the remote end of the link, as host:port; empty without a network
 	Addresses  []string           // where it can be reached, best first
 	Via        string             // tcp, ws, stdio or pipe
-	Protection string             // hmac or guest
+	Protection string             // sealed or signed in a session, hmac for single signed messages, none
+	Session    string             // the session's id, as logs and the sniffer name it; empty without one
 	State      State              // linked, suspect or left
 	APIs       map[string]APIInfo // what the peer binds, by API name; "*" for a peer that hears everything
 	RTT        time.Duration      // of the last ping; 0 when none was answered yet

@@ -10,12 +10,15 @@ import (
 )
 
 // admissible reports why a peer that has proven its id may not be linked: it is revoked, its name belongs to another
-// id, or it was met in the form of an unfinished handshake only. The error is a *refusedError.
+// id. The error is a *refusedError.
 func (p *Peer) admissible(r security.Remote) error {
 	if r.User == p.id.Name() {
 		return &refusedError{reason: fmt.Sprintf("the name %s is in use by the peer %s", r.User, short(p.id.ID())), ours: true}
 	}
-	return refusalOf(p.known.Check(p.cfg.Mesh, r.User, r.ID))
+	if err := p.known.Check(p.cfg.Mesh, r.User, r.ID); err != nil {
+		return refusalOf(err)
+	}
+	return refusalOf(p.met.Check(p.cfg.Mesh, r.User, r.ID))
 }
 
 // admit is admissible for a peer whose handshake is complete: its name is pinned to its id.

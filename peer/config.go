@@ -94,6 +94,8 @@ type Config struct {
 	Limits Limits
 	// Logger takes what happens. Nil: nothing is logged.
 	Logger *slog.Logger
+
+	keyPath string // where Keys were read from
 }
 
 // Limits are the bounds of what others can fill. Zero fields have the default, which is enough for a laboratory.
@@ -204,6 +206,9 @@ func (c *Config) loadKeys() error {
 		return fmt.Errorf("peer: %s: %w", path, err)
 	}
 	c.Keys = keys
+	if len(entries) > 0 {
+		c.keyPath = path
+	}
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 }
 
 func isGuest(p security.Principal) bool {
-	return p == security.Principal{} || p.Role == security.RoleGuest
+	return p == security.Principal{} || p.Role == security.RoleGuest || p.Invite
 }
 
 // enqueue gives a message to its lane, or answers that there is no room.

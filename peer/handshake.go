@@ -288,6 +288,7 @@ func (l *link) secure(s *security.Session) {
 	info := *l.info.Load()
 	info.ID, info.Name, info.Boot = remote.ID, remote.User, remote.Boot
 	info.Principal, info.Role, info.Verified, info.Protection = who.String(), string(who.Role), true, s.Protection().String()
+	info.Session = s.ID()
 	l.info.Store(&info)
 	l.m.hello = &helloParams{V: "1", ID: remote.ID, Name: remote.User, Boot: remote.Boot}
 	l.meta.Store(true)

@@ -61,6 +61,9 @@ func (p *Peer) open() error {
 	if err := p.listen(); err != nil {
 		return errors.Join(err, p.closeListeners())
 	}
+	if err := p.watchFiles(); err != nil {
+		p.log.Warn("changes of files will not be noticed", "error", err)
+	}
 	p.joined.Store(true)
 	if p.cfg.Control {
 		if err := p.openControl(); err != nil {

@@ -3,6 +3,7 @@ package peer
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -139,6 +140,7 @@ func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version string) {
 	p.compare(l, apis)
 	p.change(func() {
 		info := *l.info.Load()
+		same := maps.EqualFunc(info.APIs, apis, func(a, b api.APIInfo) bool { return a == b })
 		info.APIs = apis
 		if version != "" {
 			info.Version = version
@@ -146,7 +148,9 @@ func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version string) {
 		l.info.Store(&info)
 		l.m.apis = true
 		if l.m.joined {
-			p.emit(Event{Kind: Updated, Peer: p.show(l)})
+			if !same {
+				p.emit(Event{Kind: Updated, Peer: p.show(l)})
+			}
 			return
 		}
 		p.tryJoinLocked(l)

@@ -36,7 +36,9 @@ type Peer struct {
 	known   *security.KnownPeers // the user's file
 	met     *security.KnownPeers // of a peer that keeps no file
 	invites *security.Invites
-	seen    *security.Hellos
+
+	invitesPath string // their file; empty where they live in memory
+	seen        *security.Hellos
 
 	ids       atomic.Uint64
 	bindings  atomic.Pointer[map[string]*bound]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"peermesh/security"
@@ -23,13 +24,15 @@ func (p *Peer) openFiles() (err error) {
 			return fmt.Errorf("peer: %w", err)
 		}
 	}
-	invites := ""
 	if p.ownsID && !p.cfg.Throwaway {
 		if dir, err := IdentityDir(); err == nil {
-			invites = filepath.Join(dir, p.id.Name()+".invites")
+			p.invitesPath = filepath.Join(dir, p.id.Name()+".invites")
+		}
+		if path := p.known.Path(); path != "" {
+			_ = os.MkdirAll(filepath.Dir(path), 0o700) // so that it can be watched; the first pin tells what is wrong
 		}
 	}
-	if p.invites, err = security.OpenInvites(invites); err != nil {
+	if p.invites, err = security.OpenInvites(p.invitesPath); err != nil {
 		return fmt.Errorf("peer: %w", err)
 	}
 	return p.loadPolicy()
