@@ -22,12 +22,12 @@ func (l *link) receive(frame []byte) error {
 		return l.receiveSecInfo(params)
 	}
 	signed := l.secinfo != nil
-	switch {
-	case l.shake != nil && signed:
-		l.count("hello") // "nothing interleaved"
-		return &closeError{reason: reasonRefused, err: errInterleaved}
-	case l.session == nil && !signed && l.isHandshake(frame), l.shake != nil:
+	if l.session == nil && !signed && l.isHandshake(frame) {
 		return l.respond()
+	}
+	if l.shake != nil { // "nothing interleaved"
+		l.count("hello")
+		return &closeError{reason: reasonRefused, err: errInterleaved}
 	}
 	verdict, payload, err := l.sec.Open(l.secinfo, frame, l.kindOf)
 	if l.p.keyless {
