@@ -140,20 +140,14 @@ func (s *knownState) judge(mesh, name, id string) (known bool, err error) {
 // all names of its id.
 func (s *knownState) with(p KnownPeer) []knownLine {
 	lines := slices.Clone(s.lines)
-	at := -1
-	if i, ok := s.byName[meshed{p.Mesh, p.Name}]; ok && p.Name != "" {
-		at = i
+	if i, ok := s.byName[meshed{p.Mesh, p.Name}]; ok {
 		if old := lines[i].peer; old.ID != p.ID && old.Revoked && s.names(old.Mesh, old.ID) == 1 {
 			old.Name = ""
 			lines = append(lines, knownLine{peer: old}) // still revoked
 		}
-	} else if i, ok := s.byID[meshed{p.Mesh, p.ID}]; ok && lines[i].peer.Name == "" {
-		at = i
-	}
-	if at < 0 {
-		lines = append(lines, knownLine{peer: p})
+		lines[i].peer = p
 	} else {
-		lines[at].peer = p
+		lines = append(lines, knownLine{peer: p})
 	}
 	for i := range lines {
 		if q := &lines[i].peer; q.Mesh == p.Mesh && q.ID == p.ID {

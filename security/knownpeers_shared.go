@@ -10,8 +10,14 @@ import (
 	"time"
 )
 
-// lockFor is how long a change of a shared file waits for other processes that change it.
-const lockFor = 10 * time.Second
+const (
+	// lockFor is how long a change of a shared file waits for other processes that change it.
+	lockFor = 10 * time.Second
+	// lockTry is how often it looks whether they are done, and lockPause the time that it leaves them between two
+	// changes of its own: without it, one process with much to change could keep the others out.
+	lockTry   = 4 * time.Millisecond
+	lockPause = 2 * lockTry
+)
 
 // sharedFile is a private text file that several processes read and change. A change reads the file anew, under a lock
 // that all of them respect, and puts a whole new file in its place, so that no change of another process is lost and
@@ -20,6 +26,7 @@ type sharedFile struct {
 	path  string
 	limit int64       // greatest length
 	seen  fs.FileInfo // of the file that was read last; nil when there was none, or when it was written since
+	freed time.Time   // when the last change was done
 }
 
 // read returns the text, nil when there is no file.
@@ -56,11 +63,15 @@ func (s *sharedFile) update(edit func(text []byte) ([]byte, error)) error {
 	if err := ensureDir(filepath.Dir(s.path)); err != nil {
 		return err
 	}
+	time.Sleep(lockPause - time.Since(s.freed))
 	lock, err := lockShared(s.path + ".lock")
 	if err != nil {
 		return err
 	}
-	defer lock.Close() // releases it; the file stays, because removing it would let two hold it
+	defer func() {
+		_ = lock.Close() // the file stays, because removing it would let two hold it
+		s.freed = time.Now()
+	}()
 	text, err := s.read()
 	if err != nil {
 		return err
@@ -81,7 +92,7 @@ func (s *sharedFile) update(edit func(text []byte) ([]byte, error)) error {
 // lockShared waits for the lock, for others hold it only while they write.
 func lockShared(path string) (*os.File, error) {
 	end := time.Now().Add(lockFor)
-	for wait := time.Millisecond; ; wait = min(2*wait, 16*time.Millisecond) {
+	for {
 		f, err := openLocked(path)
 		if !errors.Is(err, errInUse) {
 			return f, err
@@ -89,6 +100,6 @@ func lockShared(path string) (*os.File, error) {
 		if !time.Now().Before(end) {
 			return nil, fmt.Errorf("%w: %s: another process has held it for %s", errInUse, path, lockFor)
 		}
-		time.Sleep(wait/2 + rand.N(wait)) // waiters that sleep alike would meet again
+		time.Sleep(lockTry/2 + rand.N(lockTry/2)) // those who wait alike would meet again
 	}
 }
