@@ -72,6 +72,9 @@ func (l *link) send(text []byte, sum *security.Digest, m *api.Method) (dropped b
 			return false, api.ErrTooLarge
 		}
 		_, dropped, err = l.out.push(text, security.Outgoing{To: l.to(), Sum: sum}, m, ordinary)
+		if err == api.ErrBusy {
+			l.p.stats.full.Add(1)
+		}
 		if err != errMoved {
 			return dropped, err
 		}
@@ -316,6 +319,9 @@ func (f *fanOut) start(l *link, dst []byte) *call {
 		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary)
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return c // the link ended in between and has finished it
+		}
+		if err == api.ErrBusy {
+			f.p.stats.full.Add(1)
 		}
 		if err == errMoved {
 			return f.start(l.current(), dst)

@@ -34,6 +34,9 @@ const (
 	adminWatch    = "rpc.admin.watch"
 	adminRecord   = "rpc.admin.record"
 	adminStats    = "rpc.admin.stats"
+	adminInvite   = "rpc.admin.invite"
+	adminExplain  = "rpc.admin.explain"
+	adminMetrics  = "rpc.admin.metrics"
 )
 
 // Status is what peerctl ls shows of a peer.
@@ -56,6 +59,8 @@ type Status struct {
 	Refused    uint64                 `json:"refused"` // of oneself: by it, in all
 	Dropped    uint64                 `json:"dropped"` // likewise
 	Via        string                 `json:"via,omitempty"`
+	Session    string                 `json:"session,omitempty"`
+	Role       string                 `json:"role"`
 }
 
 // MeshStatus is a mesh as one peer sees it.
@@ -109,6 +114,18 @@ type NotifyResult struct {
 type NotifyRefusal struct {
 	Peer   string `json:"peer"`
 	Reason string `json:"reason"`
+}
+
+// InviteRequest asks for an invite.
+type InviteRequest struct {
+	Role string `json:"role,omitempty"`
+	TTL  int64  `json:"ttl_ms"`
+}
+
+// InviteCode is the code of an invite: a secret until it is used.
+type InviteCode struct {
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
 }
 
 // control is the server of the socket.
@@ -263,6 +280,26 @@ func (s *controlSession) answer(conn *jsonrpc2.Conn, method string, in packed) (
 		return s.notify(&req)
 	case adminWatch:
 		return nil, s.watch(conn)
+	case adminInvite:
+		var req InviteRequest
+		if err := in.unpack(&req); err != nil {
+			return nil, badParams(err)
+		}
+		inv, err := s.p.Invite(security.Role(req.Role), time.Duration(req.TTL)*time.Millisecond)
+		if err != nil {
+			return nil, err
+		}
+		return InviteCode{Code: inv.Code(), Expires: inv.Expires}, nil
+	case adminExplain:
+		var req [2]string
+		if err := in.unpack(&req); err != nil {
+			return nil, badParams(err)
+		}
+		return s.p.Explain(req[0], req[1])
+	case adminMetrics:
+		var text strings.Builder
+		err := s.p.WriteMetrics(&text)
+		return text.String(), err
 	}
 	return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "method not found"}
 }
@@ -302,7 +339,8 @@ func (p *Peer) meshStatus() *MeshStatus {
 func statusOf(i *api.Info) Status {
 	s := Status{Name: i.Name, ID: i.ID, Self: i.Self, Address: i.Address, Addresses: i.Addresses, APIs: i.APIs, State: i.State,
 		Protection: i.Protection, Principal: i.Principal, Verified: i.Verified, RTT: millis(i.RTT),
-		Seen: i.Seen, Clock: millis(i.Clock), Tap: "off", Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via}
+		Seen: i.Seen, Clock: millis(i.Clock), Tap: "off", Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via,
+		Session: i.Session, Role: i.Role}
 	if s.Addresses == nil {
 		s.Addresses = []string{}
 		if i.Address != "" {

@@ -175,6 +175,26 @@ func (c *Control) Notify(ctx context.Context, req NotifyRequest) (*NotifyResult,
 	return &out, err
 }
 
+// Invite makes an invite of the running peer; see Peer.Invite.
+func (c *Control) Invite(ctx context.Context, req InviteRequest) (*InviteCode, error) {
+	var out InviteCode
+	err := c.ask(ctx, adminInvite, req, &out)
+	return &out, err
+}
+
+// Explain says whether the running peer would let another one call a method, and why; see Peer.Explain.
+func (c *Control) Explain(ctx context.Context, who, method string) (*Explanation, error) {
+	var out Explanation
+	err := c.ask(ctx, adminExplain, [2]string{who, method}, &out)
+	return &out, err
+}
+
+// Metrics returns what the running peer counts in the text format of Prometheus.
+func (c *Control) Metrics(ctx context.Context) (text string, err error) {
+	err = c.ask(ctx, adminMetrics, nil, &text)
+	return text, err
+}
+
 // Watch has f called, one call at a time, with the records of what the peer sends and receives from now on, until the
 // connection ends. It returns once the watching has begun.
 func (c *Control) Watch(ctx context.Context, f func(*tap.Record)) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"peermesh/api"
 	"peermesh/examples/spec/service"
@@ -126,6 +127,13 @@ func TestControlSocket(t *testing.T) {
 		t.Errorf("nobody runs: %v", err)
 	}
 	open("a")
+	sockets, err := filepath.Glob(filepath.Join(dir, "*.sock"))
+	if err != nil || len(sockets) != 1 {
+		t.Fatalf("%v, %v", sockets, err)
+	}
+	if err := os.Chtimes(sockets[0], time.Time{}, time.Now().Add(-time.Hour)); err != nil { // file times are coarse
+		t.Fatal(err)
+	}
 	b := open("b")
 	names := func(mesh, name string) (out []string) {
 		all, err := peer.Controls(t.Context(), dir, mesh, name)

@@ -135,6 +135,7 @@ func (l *link) end(reason string, err error) {
 		l.p.stats.dropped.Add(uint64(lost))
 		l.calls.fail(api.ErrGone)
 		l.in.stop()
+		l.p.stats.end(reason)
 		l.p.departed(l, reason, err)
 	})
 }

@@ -20,15 +20,8 @@ import (
 // requestedOwn answers the requests of the protocol itself. It runs on the reader, so what takes time goes to a lane.
 func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinfo []byte, batch *batchReply) error {
 	method := string(m.Method)
-	minimum := security.RoleGuest
-	if method == methodPeers || method == methodDiscover {
-		minimum = security.RoleMember
-	}
-	if method == methodDiscover && isGuest(v.Principal) {
-		minimum = security.RoleGuest // a guest sees what guests may call
-	}
 	if method != methodHello {
-		if d := l.p.policy().Allows(v.Principal, method, minimum); !d.Allowed {
+		if d := l.p.policy().Allows(v.Principal, method, ownMinimum(method, v.Principal)); !d.Allowed {
 			l.count("forbidden")
 			e := errForbidden
 			if isGuest(v.Principal) {
@@ -53,6 +46,15 @@ func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinf
 		l.replyError(v, m.ID, errNotFound, batch)
 	}
 	return nil
+}
+
+// ownMinimum is the role that one of the protocol's methods asks for.
+func ownMinimum(method string, who security.Principal) security.Role {
+	switch {
+	case method == methodPeers, method == methodDiscover && !isGuest(who):
+		return security.RoleMember
+	}
+	return security.RoleGuest // a guest discovers what guests may call
 }
 
 // own runs one of the protocol's methods as a handler.

@@ -11,7 +11,12 @@ import (
 // Stats is what a peer has counted since its start.
 type Stats struct {
 	Links      int               // now, members or not
+	Sessions   int               // of them, with a session
 	NewLinks   uint64            // connections closed because their address had too many unproven ones
+	Unverified int64             // bytes held now of messages whose sender has proven nothing yet
+	Nonces     int               // single signed messages that are remembered now, so that none is taken twice
+	Ended      map[string]uint64 // links that have ended, by reason
+	Full       uint64            // messages that were refused to their senders here because a link's queue was full
 	Refused    map[string]uint64 // messages refused, by reason
 	Dropped    uint64            // messages lost: in queues of links that ended, for newer ones, for want of room
 	Unhandled  uint64            // notifications that no bound API knows
@@ -24,10 +29,21 @@ type Stats struct {
 }
 
 type stats struct {
-	dropped, unhandled, failed, panics, late, strays, tooMany atomic.Uint64
+	dropped, unhandled, failed, panics, late, strays, tooMany, full atomic.Uint64
 
 	mu      sync.Mutex
 	refused map[string]uint64
+	ended   map[string]uint64
+}
+
+// end counts links by why they ended: a fixed set of words too.
+func (s *stats) end(reason string) {
+	s.mu.Lock()
+	if s.ended == nil {
+		s.ended = map[string]uint64{}
+	}
+	s.ended[reason]++
+	s.mu.Unlock()
 }
 
 // refuse counts by reasons, which are a fixed set of words.
@@ -43,14 +59,22 @@ func (s *stats) refuse(reason string) {
 // Stats returns what was counted.
 func (p *Peer) Stats() Stats {
 	p.mu.Lock()
-	links := len(p.links)
+	links, sessions := len(p.links), 0
+	for l := range p.links {
+		if l.info.Load().Session != "" {
+			sessions++
+		}
+	}
 	p.mu.Unlock()
 	p.stats.mu.Lock()
-	refused := maps.Clone(p.stats.refused)
+	refused, ended := maps.Clone(p.stats.refused), maps.Clone(p.stats.ended)
 	p.stats.mu.Unlock()
-	s := Stats{Links: links, NewLinks: p.slots.Refused(), Refused: refused, Dropped: p.stats.dropped.Load(),
+	s := Stats{Links: links, Sessions: sessions, Unverified: p.unverified.Load(), Ended: ended, Full: p.stats.full.Load(), NewLinks: p.slots.Refused(), Refused: refused, Dropped: p.stats.dropped.Load(),
 		Unhandled: p.stats.unhandled.Load(), Failed: p.stats.failed.Load(), Panics: p.stats.panics.Load(),
 		LateReply: p.stats.late.Load(), StrayReply: p.stats.strays.Load(), Ignored: p.stats.tooMany.Load()}
+	if p.hmac != nil {
+		s.Nonces = p.hmac.Nonces()
+	}
 	if p.found != nil {
 		s.Discovery = p.found.Status()
 	}
