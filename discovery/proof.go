@@ -66,6 +66,22 @@ func VerifyProof(keys [][]byte, m string, c Claim) bool {
 	return ok
 }
 
+// Keys returns the discovery keys of a mesh as they are now, each of KeySize bytes: the first is for one's own
+// announcements, any of them for those of others. It is called from any goroutine, often, and what it returns is not
+// changed. A nil Keys, like an empty list, is a mesh without keys; one that had a key goes on having one.
+type Keys func() [][]byte
+
+// Load returns the keys, also of a nil Keys.
+func (k Keys) Load() [][]byte {
+	if k == nil {
+		return nil
+	}
+	return k()
+}
+
+// FixedKeys returns keys that never change.
+func FixedKeys(keys ...[]byte) Keys { return func() [][]byte { return keys } }
+
 // CheckKeys reports what is wrong with a list of discovery keys. An empty list is fine.
 func CheckKeys(keys [][]byte) error {
 	for i, k := range keys {

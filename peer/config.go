@@ -243,11 +243,13 @@ func isReadOnly(err error) bool {
 
 // sources makes the sources of discovery that the Config asks for.
 func (c *Config) sources() ([]discovery.Source, error) {
-	var keys [][]byte
-	for _, e := range c.sendingFirst() {
-		if e.Users == nil {
-			keys = append(keys, e.Key.MDNSKey().Bytes())
+	keys := func() (keys [][]byte) { // read anew each time, for keys are changed while the mesh runs
+		for _, e := range c.sendingFirst() {
+			if e.Users == nil {
+				keys = append(keys, e.Key.MDNSKey().Bytes())
+			}
 		}
+		return keys
 	}
 	var all []discovery.Source
 	if len(c.Peers) > 0 {
@@ -271,7 +273,7 @@ func (c *Config) sources() ([]discovery.Source, error) {
 		}
 		all = append(all, s)
 	}
-	if !c.NoMDNS && len(keys) > 0 {
+	if !c.NoMDNS && len(keys()) > 0 {
 		s, err := mdns.New(mdns.Config{Keys: keys, Interfaces: c.Interfaces, Logger: c.Logger})
 		if err != nil {
 			return nil, fmt.Errorf("peer: %w", err)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,14 +32,14 @@ type Config struct {
 	Mesh string
 	// Keys are the mesh's discovery keys, each of discovery.KeySize bytes. The first signs what we announce; what
 	// others announce must verify under any of them. Without keys only files without a proof are believed.
-	Keys [][]byte
+	Keys discovery.Keys
 }
 
 // Source meets the other peers of this user on this machine.
 type Source struct {
 	dir    string
 	prefix string
-	keys   [][]byte
+	keys   discovery.Keys
 
 	mu       sync.Mutex
 	counters map[string]uint64
@@ -50,14 +50,14 @@ var _ discovery.Source = (*Source)(nil)
 
 // New makes a source. Nothing is read or written before it runs. It is an error if a key has the wrong length.
 func New(cfg Config) (*Source, error) {
-	if err := discovery.CheckKeys(cfg.Keys); err != nil {
+	if err := discovery.CheckKeys(cfg.Keys.Load()); err != nil {
 		return nil, err
 	}
 	if cfg.Dir == "" {
 		cfg.Dir = DefaultDir()
 	}
 	return &Source{
-		dir: cfg.Dir, prefix: meshPrefix(cfg.Mesh), keys: slices.Clone(cfg.Keys), counters: make(map[string]uint64),
+		dir: cfg.Dir, prefix: meshPrefix(cfg.Mesh), keys: cfg.Keys, counters: make(map[string]uint64),
 	}, nil
 }
 
@@ -128,6 +128,7 @@ type registry struct {
 	known   map[string]discovery.Record // by id, as reported
 	mine    string                      // the name of our file; "" when there is none
 	said    discovery.Announcement      // what it says
+	signed  []byte                      // with which key
 	touched time.Time
 }
 
@@ -152,7 +153,12 @@ func (r *registry) announce(root *os.Root) error {
 	if r.mine != name {
 		r.retract(root)
 	}
-	if r.mine == name && r.said.Equal(self) {
+	keys := r.keys.Load()
+	var sign []byte
+	if len(keys) > 0 {
+		sign = keys[0]
+	}
+	if r.mine == name && r.said.Equal(self) && bytes.Equal(r.signed, sign) {
 		// Somebody swept it away while we slept, or the directory was made anew.
 		_, err := root.Lstat(name)
 		gone := errors.Is(err, fs.ErrNotExist)
@@ -166,11 +172,11 @@ func (r *registry) announce(root *os.Root) error {
 			}
 		}
 	}
-	if err := write(root, name, newFile(self, r.keys), now); err != nil {
+	if err := write(root, name, newFile(self, keys), now); err != nil {
 		return fmt.Errorf("local: announce: %w", err)
 	}
 	r.count("writes")
-	r.mine, r.said, r.touched = name, self, now
+	r.mine, r.said, r.signed, r.touched = name, self, sign, now
 	return nil
 }
 
@@ -270,7 +276,7 @@ func (r *registry) readOne(
 	r.count("reads")
 	var rec discovery.Record
 	if err == nil {
-		rec, err = f.record(r.keys)
+		rec, err = f.record(r.keys.Load())
 	}
 	switch {
 	case errors.Is(err, errProof):

@@ -166,12 +166,12 @@ func TestMeshesAndProofs(t *testing.T) {
 		why  string // counter of a that must have grown
 	}{
 		{"no keys", local.Config{Mesh: "x"}, local.Config{Mesh: "x"}, true, ""},
-		{"same key", local.Config{Mesh: "x", Keys: [][]byte{k1}}, local.Config{Mesh: "x", Keys: [][]byte{k1}}, true, ""},
-		{"key rotated", local.Config{Keys: [][]byte{k1, k2}}, local.Config{Keys: [][]byte{k2}}, true, ""},
+		{"same key", local.Config{Mesh: "x", Keys: discovery.FixedKeys(k1)}, local.Config{Mesh: "x", Keys: discovery.FixedKeys(k1)}, true, ""},
+		{"key rotated", local.Config{Keys: discovery.FixedKeys(k1, k2)}, local.Config{Keys: discovery.FixedKeys(k2)}, true, ""},
 		{"other mesh", local.Config{Mesh: "x"}, local.Config{Mesh: "y"}, false, ""},
-		{"other key", local.Config{Keys: [][]byte{k1}}, local.Config{Keys: [][]byte{k2}}, false, "proof"},
-		{"proof missing", local.Config{Keys: [][]byte{k1}}, local.Config{}, false, "proof"},
-		{"proof of a mesh that is not ours", local.Config{}, local.Config{Keys: [][]byte{k1}}, false, "proof"},
+		{"other key", local.Config{Keys: discovery.FixedKeys(k1)}, local.Config{Keys: discovery.FixedKeys(k2)}, false, "proof"},
+		{"proof missing", local.Config{Keys: discovery.FixedKeys(k1)}, local.Config{}, false, "proof"},
+		{"proof of a mesh that is not ours", local.Config{}, local.Config{Keys: discovery.FixedKeys(k1)}, false, "proof"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestMeshesAndProofs(t *testing.T) {
 				start(t, tt.b, me("b", 7002))
 				if !tt.meet {
 					a.quiet(t, 5*time.Second)
-				} else if ev := a.next(t, time.Second); ev.Record.Name != "b" || ev.Record.Trusted != (len(tt.a.Keys) > 0) {
+				} else if ev := a.next(t, time.Second); ev.Record.Name != "b" || ev.Record.Trusted != (len(tt.a.Keys.Load()) > 0) {
 					t.Fatalf("%+v", ev)
 				}
 				if tt.why != "" && a.src.Status().Counters[tt.why] == 0 {
@@ -450,7 +450,7 @@ func TestDefaultDir(t *testing.T) {
 
 func TestKeyLength(t *testing.T) {
 	t.Parallel()
-	if _, err := local.New(local.Config{Keys: [][]byte{[]byte("short")}}); err == nil {
+	if _, err := local.New(local.Config{Keys: discovery.FixedKeys([]byte("short"))}); err == nil {
 		t.Fatal("a short key was taken")
 	}
 }

@@ -28,7 +28,7 @@ func pair(t *testing.T, cfg Config) (*lan, *node, *node) {
 func TestMeet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, a, b := pair(t, Config{Keys: [][]byte{keyOf("1")}})
+		_, a, b := pair(t, Config{Keys: discovery.FixedKeys(keyOf("1"))})
 		want := discovery.Record{
 			ID: peerNamed("b", 0).ID, Name: "b", Boot: "1767225600000-0a1b2c3d", Source: "mdns", Trusted: true,
 			Addrs: []string{"192.168.1.2:7002", "[fe80::2%eth0]:7002"},
@@ -288,7 +288,7 @@ func TestServiceNames(t *testing.T) {
 			t.Errorf("%q was taken", s)
 		}
 	}
-	if _, err := New(Config{Keys: [][]byte{{1}}}); err == nil {
+	if _, err := New(Config{Keys: discovery.FixedKeys([]byte{1})}); err == nil {
 		t.Error("a short key was taken")
 	}
 }

@@ -14,7 +14,7 @@ func Example() {
 	var meshKey []byte // derived from the key of the mesh; nil looks for peers that have none
 	cfg := mdns.Config{}
 	if meshKey != nil {
-		cfg.Keys = [][]byte{meshKey}
+		cfg.Keys = discovery.FixedKeys(meshKey)
 	}
 	src, err := mdns.New(cfg)
 	if err != nil {

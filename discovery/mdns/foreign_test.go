@@ -81,7 +81,7 @@ func TestProofs(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				n := &lan{}
-				a := n.host(nic(2, "eth0", "192.168.1.1/24")).start(t, Config{Keys: tt.ours}, peerNamed("a", 7001))
+				a := n.host(nic(2, "eth0", "192.168.1.1/24")).start(t, Config{Keys: discovery.FixedKeys(tt.ours...)}, peerNamed("a", 7001))
 				synctest.Wait()
 				b := packetOf(t, tt.theirs, 120, peerNamed("x", 7009))
 				if tt.mangle != nil {
@@ -133,7 +133,7 @@ func TestForgedAnnouncements(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var cfg Config
 				if keyed {
-					cfg.Keys = [][]byte{keyOf("1")}
+					cfg.Keys = discovery.FixedKeys(keyOf("1"))
 				}
 				n := &lan{}
 				a := n.host(nic(2, "eth0", "192.168.1.1/24")).start(t, cfg, peerNamed("a", 7001))

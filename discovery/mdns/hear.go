@@ -90,7 +90,7 @@ func (r *runner) hearService(now time.Time, h heard, s *service) {
 		return
 	}
 	r.stats.records.Add(1)
-	if !discovery.VerifyProof(r.cfg.Keys, a.proof, a.claim) {
+	if !discovery.VerifyProof(r.cfg.Keys.Load(), a.proof, a.claim) {
 		r.stats.proof.Add(1)
 		return
 	}
@@ -107,7 +107,7 @@ func (r *runner) hearService(now time.Time, h heard, s *service) {
 		r.stats.stale.Add(1)
 		return
 	}
-	rec, evicted, ok := r.cache.put(now, a, h.link.iface.index, h.link.iface.name, sameHost, len(r.cfg.Keys) > 0)
+	rec, evicted, ok := r.cache.put(now, a, h.link.iface.index, h.link.iface.name, sameHost, len(r.cfg.Keys.Load()) > 0)
 	if evicted != nil || !ok {
 		r.stats.evicted.Add(1)
 	}

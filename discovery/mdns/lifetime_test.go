@@ -34,7 +34,7 @@ func TestRestartIsAnUpdate(t *testing.T) {
 func TestReplayOfAnEarlierRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n, a, b := pair(t, Config{Keys: [][]byte{keyOf("1")}})
+		n, a, b := pair(t, Config{Keys: discovery.FixedKeys(keyOf("1"))})
 		again := peerNamed("b", 7003)
 		again.Boot = "1767225700000-00000000"
 		if err := b.Update(again); err != nil {

@@ -17,7 +17,7 @@ type Config struct {
 	// Keys are the mesh's discovery keys, each of discovery.KeySize bytes. The first signs what we announce; what
 	// others announce must verify under any of them, or it is ignored. Without keys only announcements without a proof
 	// are believed.
-	Keys [][]byte
+	Keys discovery.Keys
 	// Interfaces names the network interfaces to use. They need not exist yet. Default: those that are up, connected
 	// and can multicast, but no point-to-point links and none of the inner networks of container and virtual machine
 	// hosts; loopback if that leaves none.
@@ -53,14 +53,14 @@ type timing struct {
 // New makes a source. Nothing is sent or opened before it runs. It is an error if a key has the wrong length or the
 // service type is none.
 func New(cfg Config) (*Source, error) {
-	if err := discovery.CheckKeys(cfg.Keys); err != nil {
+	if err := discovery.CheckKeys(cfg.Keys.Load()); err != nil {
 		return nil, err
 	}
 	n, err := newNames(cfg.Service)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Keys, cfg.Interfaces = slices.Clone(cfg.Keys), slices.Clone(cfg.Interfaces)
+	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -195,7 +195,7 @@ func runHost(config string) {
 		panic(err)
 	}
 	_ = raiseLoopback()
-	src, err := mdns.New(mdns.Config{Keys: cfg.Keys, Interfaces: cfg.Interfaces})
+	src, err := mdns.New(mdns.Config{Keys: discovery.FixedKeys(cfg.Keys...), Interfaces: cfg.Interfaces})
 	if err != nil {
 		panic(err)
 	}

@@ -156,7 +156,7 @@ func (r *runner) poll(now time.Time) {
 		}
 	}
 	r.syncLinks(now)
-	if changed {
+	if changed || r.records != nil { // the key to sign with may be another one now
 		r.updateRecords(now)
 	}
 	r.syncServers()

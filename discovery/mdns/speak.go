@@ -116,7 +116,7 @@ func (r *runner) updateRecords(now time.Time) {
 			}
 		}
 		if len(r.used) > 0 { // else there is nobody to tell, and no address to tell of
-			next, r.badSelf = newRecordSet(r.names, self, addrs, r.cfg.Keys)
+			next, r.badSelf = newRecordSet(r.names, self, addrs, r.cfg.Keys.Load())
 		}
 	}
 	old := r.records
