@@ -185,6 +185,10 @@ func (p *Peer) review() {
 		}
 	})
 	for _, l := range cut {
-		l.end(reasonRevoked, p.admissible(l.session.Remote()))
+		reason := reasonRefused
+		if k, ok := p.lookupPeer(l.session.Remote().ID); ok && k.Revoked {
+			reason = reasonRevoked
+		}
+		l.end(reason, p.admissible(l.session.Remote()))
 	}
 }

@@ -36,6 +36,15 @@ func (p *Peer) Invite(role security.Role, ttl time.Duration) (security.Invite, e
 	return inv, nil
 }
 
+// Withdraw takes an invite of this peer back, if it was not used.
+func (p *Peer) Withdraw(inv security.Invite) error {
+	err := p.invites.Withdraw(inv.Key.ID())
+	if errors.Is(err, security.ErrNoInvite) {
+		return nil
+	}
+	return err
+}
+
 // enrolment is the result of rpc.enroll.
 type enrolment struct {
 	Mesh string   `json:"mesh"`

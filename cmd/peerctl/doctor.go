@@ -212,6 +212,15 @@ var refusalCounters = map[string]string{
 	"signature": "messages were altered on their way, or made by somebody who does not hold the key",
 	"replay":    "somebody sends recorded messages again",
 	"receiver":  "messages for another peer arrive here",
+	"session":   "somebody signs single messages, as programs in other languages do; --accept hmac would let them in",
+	"handshake": "somebody shakes hands with another key or for another mesh, or is in between",
+	"hello":     "somebody introduces himself in a way that is not taken here",
+	"hellos":    "one address introduces itself more than 20 times a second",
+	"refused":   "a peer proved who it is, and is not wanted: peerctl peers ls",
+	"sequence":  "frames of a session were lost, repeated or put into another order on their way",
+	"form":      "frames of a session were altered on their way",
+	"forbidden": "somebody may not call what he calls: peerctl policy check PEER METHOD",
+	"oversized": "messages are larger than is taken here",
 }
 
 func refusedAdvice(reason string) string {

@@ -55,6 +55,7 @@ func exitCode(err error) int {
 	var own *exitError
 	var remote *api.Error
 	var keyFile *security.KeyFileError
+	var known *security.KnownPeersError
 	var name *security.NameError
 	switch {
 	case err == nil:
@@ -65,7 +66,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
-	case errors.As(err, &keyFile), errors.Is(err, security.ErrInsecureFile), errors.Is(err, security.ErrKeyForm):
+	case errors.As(err, &known), errors.As(err, &keyFile), errors.Is(err, security.ErrInsecureFile), errors.Is(err, security.ErrKeyForm):
 		return exitKey
 	case errors.As(err, &name):
 		return exitUsage

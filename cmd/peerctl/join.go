@@ -47,12 +47,24 @@ func (h *hostFlags) config(a *app) (peer.Config, error) {
 func (a *app) joinCommand() *cobra.Command {
 	var host hostFlags
 	cmd := &cobra.Command{
-		Use:   "join",
+		Use:   "join [-]",
 		Short: "Be a peer until Ctrl-C: hear every broadcast, print who comes and goes",
 		Long: `join is a peer of the mesh until Ctrl-C. It prints who comes and goes, hears every broadcast (peerctl watch shows
-them), and lets the other commands of this user use the mesh through it at once.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+them), and lets the other commands of this user use the mesh through it at once.
+
+With "-" it first reads the code of a "peerctl invite" from stdin and gets the mesh's key for it.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && args[0] != "-" {
+				return usageError("join takes no argument but -, which reads an invite from stdin")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if err := a.enroll(cmd.Context()); err != nil {
+					return err
+				}
+			}
 			cfg, err := host.config(a)
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,25 +24,36 @@ func (a *app) keyCommand() *cobra.Command {
 		Use:   "key",
 		Short: "Manage the keys of meshes",
 		Long: `A mesh is whoever holds its key. Make one with "key new", take it to another machine with "key export" and
-"key import", which write and read 64 hex digits. Keys never stand on a command line.`,
+"key import", which write and read 64 hex digits. Keys never stand on a command line.
+
+To change the key of a mesh that runs, without a call that fails, take three steps, each on all machines before the next:
+  peerctl key new lab --add         a second key, which verifies (on the other machines: key import lab --add)
+  peerctl key use lab KID           it signs from now on
+  peerctl key rm lab OLD-KID        the old one is forgotten
+Running peers notice the file.`,
 	}
 	var words int
+	var addNew, addImport bool
 	create := &cobra.Command{
 		Use:   "new MESH",
 		Short: "Make a key for a mesh",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(_ *cobra.Command, args []string) error { return a.keyNew(args[0], words) },
+		RunE:  func(_ *cobra.Command, args []string) error { return a.keyNew(args[0], words, addNew) },
 	}
+	create.Flags().BoolVar(&addNew, "add", false, "add the key to those that the mesh has; it only verifies until \"key use\"")
+	take := &cobra.Command{Use: "import MESH", Short: "Read a mesh's key from stdin", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.keyImport(args[0], addImport) }}
+	take.Flags().BoolVar(&addImport, "add", false, "add the key to those that the mesh has; it only verifies until \"key use\"")
 	create.Flags().IntVar(&words, "words", 0, "derive the key from a new passphrase of so many words, which is printed")
-	cmd.AddCommand(create,
+	cmd.AddCommand(create, take,
 		&cobra.Command{Use: "ls", Aliases: []string{"list"}, Short: "List the keys", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return a.keyList() }},
-		&cobra.Command{Use: "export MESH", Short: "Print a mesh's key: 64 hex digits and nothing else", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeMesh,
-			RunE: func(_ *cobra.Command, args []string) error { return a.keyExport(args[0]) }},
-		&cobra.Command{Use: "import MESH", Short: "Read a mesh's key from stdin", Args: cobra.ExactArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error { return a.keyImport(args[0]) }},
-		&cobra.Command{Use: "rm MESH", Short: "Forget a mesh's key", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeMesh,
-			RunE: func(_ *cobra.Command, args []string) error { return a.keyRemove(args[0]) }},
+		&cobra.Command{Use: "export MESH [KID]", Short: "Print a mesh's key (the one that signs): 64 hex digits and nothing else", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMesh,
+			RunE: func(_ *cobra.Command, args []string) error { return a.keyExport(args[0], second(args)) }},
+		&cobra.Command{Use: "use MESH KID", Short: "Sign with this key of a mesh from now on", Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeMesh,
+			RunE: func(_ *cobra.Command, args []string) error { return a.keyUse(args[0], args[1]) }},
+		&cobra.Command{Use: "rm MESH [KID]", Short: "Forget a mesh's keys, or one of them", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeMesh,
+			RunE: func(_ *cobra.Command, args []string) error { return a.keyRemove(args[0], second(args)) }},
 	)
 	return cmd
 }
@@ -57,7 +69,14 @@ func (a *app) keyPath(mesh string) (string, error) {
 	return peer.KeyFile(mesh)
 }
 
-func (a *app) keyNew(mesh string, words int) error {
+func second(args []string) string {
+	if len(args) > 1 {
+		return args[1]
+	}
+	return ""
+}
+
+func (a *app) keyNew(mesh string, words int, add bool) error {
 	path, err := a.keyPath(mesh)
 	if err != nil {
 		return err
@@ -72,15 +91,25 @@ func (a *app) keyNew(mesh string, words int) error {
 			return err
 		}
 	}
-	if err := createKey(path, mesh, key); err != nil {
+	from, to := mesh, mesh
+	if add {
+		err = a.keyAdd(mesh, key)
+		from, to = mesh+" "+key.ID(), mesh+" --add"
+	} else {
+		err = createKey(path, mesh, key)
+	}
+	if err != nil {
 		return err
 	}
 	a.note("key %s of mesh %q written to %s", key.ID(), mesh, path)
 	if passphrase != "" {
 		fmt.Fprintln(a.out, passphrase)
-		a.note("type it on the other machines: peerctl key import %s", mesh)
+		a.note("type it on the other machines: peerctl key import %s", to)
 	} else {
-		a.note("take it to the other machines: peerctl key export %s | ssh other peerctl key import %s", mesh, mesh)
+		a.note("take it to the other machines: peerctl key export %s | ssh other peerctl key import %s", from, to)
+	}
+	if add {
+		a.note("when all have it, on each: peerctl key use %s %s", mesh, key.ID())
 	}
 	return nil
 }
@@ -93,7 +122,7 @@ func createKey(path, mesh string, key *security.Key) error {
 	return err
 }
 
-func (a *app) keyImport(mesh string) error {
+func (a *app) keyImport(mesh string, add bool) error {
 	path, err := a.keyPath(mesh)
 	if err != nil {
 		return err
@@ -115,11 +144,16 @@ func (a *app) keyImport(mesh string) error {
 		}
 	}
 	entries, err := security.ReadKeyFile(path)
-	if err == nil && len(entries) == 1 && entries[0].Key.Equal(key) {
+	if err == nil && slices.ContainsFunc(entries, func(e security.Entry) bool { return e.Key.Equal(key) }) && (add || len(entries) == 1) {
 		a.note("the mesh %q has that key already", mesh)
 		return nil
 	}
-	if err := createKey(path, mesh, key); err != nil {
+	if add {
+		err = a.keyAdd(mesh, key)
+	} else {
+		err = createKey(path, mesh, key)
+	}
+	if err != nil {
 		return err
 	}
 	a.note("key %s of mesh %q written to %s", key.ID(), mesh, path)
@@ -151,10 +185,53 @@ func readLine(r io.Reader) (string, error) {
 	return "", usageError("nothing came on stdin")
 }
 
-func (a *app) keyExport(mesh string) error {
+// changeKeys changes the keys of a mesh that has some.
+func (a *app) changeKeys(mesh string, change func(*security.Keyring) error) error {
 	entries, err := a.readKeys(mesh)
 	if err != nil {
 		return err
+	}
+	ring, err := security.NewKeyring(entries...)
+	if err != nil {
+		return err
+	}
+	if err := change(ring); err != nil {
+		return err
+	}
+	path, err := a.keyPath(mesh)
+	if err != nil {
+		return err
+	}
+	return security.ReplaceKeyFile(path, ring.Entries())
+}
+
+func (a *app) keyAdd(mesh string, key *security.Key) error {
+	return a.changeKeys(mesh, func(ring *security.Keyring) error {
+		return ring.Add(security.Entry{Key: key, Role: security.RoleMember})
+	})
+}
+
+func (a *app) keyUse(mesh, kid string) error {
+	err := a.changeKeys(mesh, func(ring *security.Keyring) error { return ring.Use(kid) })
+	if errors.Is(err, security.ErrNoKey) {
+		return notFound("the mesh %q has no key %s; `peerctl key ls` lists them", mesh, kid)
+	}
+	return err
+}
+
+func (a *app) keyExport(mesh, kid string) error {
+	entries, err := a.readKeys(mesh)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Key.ID() == kid {
+			_, err = fmt.Fprintln(a.out, e.Key.Export())
+			return err
+		}
+	}
+	if kid != "" {
+		return notFound("the mesh %q has no key %s; `peerctl key ls` lists them", mesh, kid)
 	}
 	ring, err := security.NewKeyring(entries...)
 	if err != nil {
@@ -180,7 +257,18 @@ func (a *app) readKeys(mesh string) ([]security.Entry, error) {
 	return entries, err
 }
 
-func (a *app) keyRemove(mesh string) error {
+func (a *app) keyRemove(mesh, kid string) error {
+	if kid != "" {
+		return a.changeKeys(mesh, func(ring *security.Keyring) error {
+			switch {
+			case !ring.Remove(kid):
+				return notFound("the mesh %q has no key %s; `peerctl key ls` lists them", mesh, kid)
+			case ring.Len() == 0:
+				return usageError("it is the only key of mesh %q; `peerctl key rm %s` forgets them all", mesh, mesh)
+			}
+			return nil
+		})
+	}
 	path, err := a.keyPath(mesh)
 	if err != nil {
 		return err

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_RUNTIME_DIR", run)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("PEERCTL_NO_MDNS", "true") // scripts that run at the same time do not meet
 			return nil
 		},
@@ -68,7 +69,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		cmd := exec.Command(path, args[2:]...)
 		cmd.Dir = ts.Getenv("WORK")
-		for _, name := range []string{"HOME", "PATH", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "PEERCTL_NO_MDNS"} {
+		for _, name := range []string{"HOME", "PATH", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PEERCTL_NO_MDNS"} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 		}
 		out, _ = cmd.CombinedOutput() // that it fails for now is what we wait for
