@@ -27,6 +27,40 @@
 //   - [Null] promises nothing and takes everybody for a guest. [Claim] is Null that says its name, as quickrpc does;
 //     receivers show it as "~name".
 //
+// # Sessions
+//
+// Two peers that have an [Identity] each talk in a [Session] instead (protocol sections 3.2 and 4). It promises more than
+// HMAC does: who is at the other end is proven by a key of its own and not by one that all members share; nothing was
+// changed, repeated, moved or left out; and, unless it is merely [Signed], nobody else can read it, not even who
+// recorded it and later gets hold of the mesh's key and of both identities.
+//
+// A handshake of three messages makes one. Each of its steps appends the params or the result of a request, or reads it:
+//
+//	dialler                                      listener
+//	i, err := security.NewInitiator(cfg)         r := security.NewResponder(cfg)
+//	params, err := i.Hello(nil)           -->    result, err := r.Hello(nil, params)   // rpc.hello
+//	remote, err := i.Answer(result)       <--
+//	params, s, err := i.Auth(nil, "")     -->    s, remote, err := r.Auth(params)      // rpc.auth
+//	_, answer, err := s.Open(secinfo, frame, nil)  <--  s.Seal(nil, out, answer)       // seq 0
+//
+// Both ends must mean the same mesh, hold the same key (or an invite's one-time key), and sit at the two ends of one
+// connection where that is TLS; none of this is sent. A [Remote]'s id is proven; the rest is what the holder of that id
+// says. So the caller pins the name to the id. Who does not accept a Remote tells it, and nobody else: the dialler with
+// Auth's second argument, the listener with an error that it seals in the session.
+//
+// The form of the frames is agreed inside the handshake. [Sealed], the default, neither uses nor takes anything weaker;
+// Signed signs with whoever takes that as well, for a readable wire. Every frame of both directions has that form, and a
+// number that is one more than that of the frame before; what has not closes the link, without an answer.
+//
+// A session lasts 24 hours or 2^32 messages. After 23 hours or 2^31 messages it is [Session.Due]: the dialler makes
+// another one, naming the old one in [HandshakeConfig].Renews. Each end says how long a text it takes, [Remote].Max, 4
+// MiB by default. A handshake message has at most 4 KiB, and a first message that was seen before is refused by
+// [Hellos], for which one peer has one.
+//
+// Inside TLS, [ServerTLS] and [ClientTLS], the handshake is the same, with [ChannelBinding] as CB: who ends TLS in
+// between is found out. A certificate's key comes from the identity ([Identity.Certificate]), so that a pin
+// ([Identity.TLSPin]) stays right for as long as the peer id does.
+//
 // # Lifecycle
 //
 // A process makes or reads its keys once ([ReadKeyFile], [PassphraseKey]), opens its [Identity], makes one HMAC, and
@@ -50,8 +84,8 @@
 //
 // # Concurrency
 //
-// Key, Keyring, HMAC, Link, Policy, Secret and Identity may be used from any number of goroutines. SecInfo belongs to
-// one at a time. Signing and verifying take no lock but a short one around the memory against replays, and do not
+// Key, Keyring, HMAC, Link, Policy, Secret, Identity and Hellos may be used from any number of goroutines. SecInfo,
+// Initiator and Responder belong to one at a time; of a Session one may Seal while another one Opens. Signing and verifying take no lock but a short one around the memory against replays, and do not
 // allocate once they are warm.
 //
 // # Limits

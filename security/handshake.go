@@ -67,7 +67,7 @@ type Remote struct {
 	Boot      string     // claimed: its run of its process
 	Max       int        // claimed: the greatest JSON text that it takes, at least 1
 	Transient bool       // claimed: it is not to be remembered
-	Renews    string     // at the responder, claimed: id of the session that this one renews; else ""
+	Renews    string     // at the responder, claimed: id of the session that this one renews, which the caller must know as one with ID; else ""
 	Kid       string     // id of the key that the handshake ran under
 	Role      Role       // role of that key's entry; empty, a guest, for an invite's
 	Invite    bool       // that key was an invite's one-time key

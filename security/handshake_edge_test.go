@@ -143,6 +143,23 @@ func TestInviteIsSealed(t *testing.T) {
 	if got := refused(t, err); got.Reason != security.ReasonProtection {
 		t.Errorf("%+v", got)
 	}
+
+	// Nor does its holder agree to that with an inviter that offers it.
+	s.alice.Keys, s.alice.Invite = nil, invite
+	in, err := security.NewInitiator(s.alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m1, err := in.Hello(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	responder := newRaw(t, &s.alice, invite, s.bob.Identity, false)
+	responder.read(m1)
+	remote, err := in.Answer(responder.write(`{"user":"bob","accept":["signed","sealed"],"boot":"` + testBoot + `","max":1}`))
+	if err != nil || remote.Use != security.Sealed || !remote.Invite {
+		t.Errorf("%+v, %v", remote, err)
+	}
 }
 
 // TestCallerRefuses: who knows better tells the other end, protected.

@@ -124,3 +124,33 @@ func BenchmarkSessionRatios(b *testing.B) {
 	b.ReportMetric(per(1)/per(0), "signed/bare")
 	b.ReportMetric(per(2)/per(1), "sealed/signed")
 }
+
+// BenchmarkHandshake is both ends' work on one handshake.
+func BenchmarkHandshake(b *testing.B) {
+	s := newShake(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.sessions(b)
+	}
+}
+
+// BenchmarkHelloForged is what a hello costs from who holds no key: of a known kid, of an unknown one, and, from a
+// member or recorded, one that was seen before.
+func BenchmarkHelloForged(b *testing.B) {
+	s := newShake(b)
+	m1 := s.run(b, nil).m1
+	known := bytes.Clone(m1)
+	known[len(known)-8] ^= 1
+	for name, params := range map[string][]byte{
+		"known": known, "unknown": bytes.Replace(m1, []byte(groupKid), []byte("00000000"), 1), "seen": m1,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := security.NewResponder(s.bob).Hello(nil, params); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}
