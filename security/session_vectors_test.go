@@ -2,6 +2,8 @@ package security_test
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flynn/noise"
 
 	"peermesh/security"
 )
@@ -156,6 +160,77 @@ func TestVectorsSession(t *testing.T) {
 					t.Fatalf("frame %d: %+v, %s, %v", n, who, text, err)
 				}
 			}
+		})
+	}
+}
+
+// TestVectorsSessionValues reproduces what the vectors say of a session's inside, without this package's session.
+func TestVectorsSessionValues(t *testing.T) {
+	t.Parallel()
+	for name, v := range loadSessions(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			same := func(name, got, want string) {
+				t.Helper()
+				if got != want || want == "" {
+					t.Errorf("%s: %s, want %s", name, got, want)
+				}
+			}
+			expand := func(key, label string) string {
+				t.Helper()
+				b, err := hkdf.Expand(sha256.New, unhex(t, key), label, 32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return hex.EncodeToString(b)
+			}
+			key := mustParse(t, groupHex)
+			same("psk", hex.EncodeToString(key.NoisePSK().Bytes()), v.PSK)
+			same("prologue", string(security.Prologue("", groupKid, "demo")), v.Prologue)
+			alice, err := security.IdentityFrom("alice", unhex(t, v.InitStatic))
+			if err != nil {
+				t.Fatal(err)
+			}
+			public := alice.PublicKey()
+			same("initiator's id", security.PeerID(public), v.InitID)
+			state, err := noise.NewHandshakeState(noise.Config{
+				CipherSuite: noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashSHA256),
+				Pattern:     noise.HandshakeXX, Initiator: true, Prologue: []byte(v.Prologue), PresharedKey: unhex(t, v.PSK),
+				StaticKeypair: noise.DHKey{Private: unhex(t, v.InitStatic), Public: public[:]},
+				Random:        bytes.NewReader(unhex(t, v.InitEph)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := &raw{t, state}
+			same("m1", string(i.write("")), `{"m":"`+v.M1+`"}`)
+			same("payload 2", i.read([]byte(`{"m":"`+v.M2+`"}`)), v.Payload2)
+			m3, i2r, r2i, err := state.WriteMessage(nil, []byte(v.Payload3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			same("m3", b64(m3), v.M3)
+			same("handshake hash", hex.EncodeToString(state.ChannelBinding()), v.Hash)
+			for _, c := range []struct {
+				k              [32]byte
+				key, mac, enc  string
+				direction, way string
+			}{{i2r.UnsafeKey(), v.KI2R, v.MacI2R, v.EncI2R, "i2r", "to the responder"}, {r2i.UnsafeKey(), v.KR2I, v.MacR2I, v.EncR2I, "r2i", "to the initiator"}} {
+				same("key "+c.way, hex.EncodeToString(c.k[:]), c.key)
+				same("mac key "+c.way, expand(c.key, "rpc.secinfo/1 session hmac"), c.mac)
+				same("enc key "+c.way, expand(c.key, "rpc.secinfo/1 session enc"), c.enc)
+				for _, f := range v.Frames {
+					if f.Direction != c.direction {
+						continue
+					}
+					if v.Use == "sealed" {
+						same("line", sealText(t, unhex(t, c.enc), uint64(f.Seq), f.Message), f.Payload)
+					}
+					same("secinfo", string(signFrame(unhex(t, c.mac), uint64(f.Seq), f.Payload).secinfo), string(f.params()))
+				}
+			}
+			sum := sha256.Sum256(append([]byte("rpc.sid/1"), unhex(t, v.Hash)...))
+			same("sid", hex.EncodeToString(sum[:8]), v.Sid)
 		})
 	}
 }
