@@ -2,6 +2,7 @@ package peertest
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,6 +18,10 @@ type Mesh struct {
 	Net  *Network
 	Keys *security.Keyring // one fresh key, shared by all peers
 
+	// Secrets reads what the peers log, at the level of debugging: a test fails in which a key of the mesh or of a peer
+	// is among it.
+	Secrets *Secrets
+
 	t  testing.TB
 	mu sync.Mutex
 	// announced holds who can be found, and feeds who looks.
@@ -30,7 +35,14 @@ func New(t testing.TB) *Mesh {
 	if err != nil {
 		t.Fatalf("peertest: %v", err)
 	}
-	return &Mesh{Net: NewNetwork(), Keys: keys, t: t, announced: map[string]discovery.Record{}, feeds: map[*discovery.Feed]struct{}{}}
+	m := &Mesh{Net: NewNetwork(), Keys: keys, Secrets: &Secrets{}, t: t, announced: map[string]discovery.Record{}, feeds: map[*discovery.Feed]struct{}{}}
+	m.Secrets.AddKey(keys.Entries()[0].Key)
+	t.Cleanup(func() {
+		for _, what := range m.Secrets.Found() {
+			t.Errorf("peertest: a log holds %s", what)
+		}
+	})
+	return m
 }
 
 // Config returns the configuration of a peer of the mesh, on a host of its own name: a throw-away identity, one
@@ -40,7 +52,13 @@ func (m *Mesh) Config(name string) peer.Config {
 	if err != nil {
 		m.t.Fatalf("peertest: %v", err)
 	}
-	return peer.Config{Mesh: "test", Name: name, Keys: m.Keys, Throwaway: true, KnownPeers: known, Policy: &security.Policy{}, Listen: []string{"10.99.0.0:0"},
+	id, err := security.NewIdentity(name)
+	if err != nil {
+		m.t.Fatalf("peertest: %v", err)
+	}
+	m.Secrets.Add("the identity of "+name, id.PrivateKey().Bytes())
+	log := slog.New(slog.NewTextHandler(m.Secrets, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return peer.Config{Mesh: "test", Identity: id, Logger: log, Name: name, Keys: m.Keys, Throwaway: true, KnownPeers: known, Policy: &security.Policy{}, Listen: []string{"10.99.0.0:0"},
 		Network: m.Net.Host(name), NoMDNS: true, NoLocal: true, Discovery: []discovery.Source{&source{mesh: m}}}
 }
 

@@ -2,6 +2,10 @@ package peertest_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +14,10 @@ import (
 
 	"peermesh/api"
 	"peermesh/examples/lab"
+	"peermesh/peer"
 	"peermesh/peer/peertest"
 	"peermesh/peer/tap"
+	"peermesh/security"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,4 +51,40 @@ func TestMesh(t *testing.T) {
 			t.Errorf("%d connections", n)
 		}
 	})
+}
+
+// TestSecrets: a secret is found in each form; and what peers log really passes there.
+func TestSecrets(t *testing.T) {
+	key := security.NewKey()
+	for _, text := range []string{key.Export(), string(key.Secret().Bytes()), base64.StdEncoding.EncodeToString(key.Secret().Bytes()),
+		fmt.Sprint(key.Secret().Bytes()), hex.EncodeToString(key.NoisePSK().Bytes())} {
+		s := &peertest.Secrets{}
+		s.AddKey(key)
+		fmt.Fprintf(s, "%s and the key %s", "nothing", key)
+		if found := s.Found(); len(found) > 0 {
+			t.Errorf("found %q where there is none", found)
+		}
+		fmt.Fprintf(s, "level=DEBUG msg=%q text=%s", "a slip", text)
+		if len(s.Found()) == 0 {
+			t.Errorf("not found: %q", text)
+		}
+	}
+	s := &peertest.Secrets{}
+	s.Add("what is logged of every link", []byte("a link ended"))
+	mesh := peertest.New(t)
+	a := mesh.Peer("a", func(c *peer.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	b := mesh.Peer("b")
+	mesh.Join(a, b)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mesh.Gone(a, "b")
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Found()) == 0 {
+		t.Error("nothing is logged at the level of debugging")
+	}
 }
