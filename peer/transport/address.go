@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"peermesh/codec"
@@ -11,22 +14,40 @@ import (
 
 // Address is a parsed address expression.
 type Address struct {
-	Scheme string // tcp, ws or stdio
+	Scheme string // tcp, tcps, ws, wss or stdio
 	Host   string // host:port; empty for stdio
-	Path   string // of a WebSocket; /mesh when the expression has none
+	Path   string // of a WebSocket, escaped as in a URL; /mesh when the expression has none
 	Codec  string // the framing that a port is bound to, such as terse; empty: whatever the other end speaks
+	Pin    string // the TLS key that a dialler demands of tcps and wss, as security.SPKIPin has it; empty: any
 }
 
-// String returns the expression in full.
+// Secure reports whether the address is one of TLS.
+func (a Address) Secure() bool { return a.Scheme == "tcps" || a.Scheme == "wss" }
+
+// web reports whether the address is one of WebSocket.
+func (a Address) web() bool { return a.Scheme == "ws" || a.Scheme == "wss" }
+
+// String returns the expression in full. Parsing it gives a back.
 func (a Address) String() string {
-	switch a.Scheme {
-	case "stdio":
+	if a.Scheme == "stdio" {
 		return "stdio:"
-	case "ws":
-		return "ws://" + a.Host + a.Path
 	}
-	if a.Codec != "" {
-		return a.Scheme + "://" + a.Host + "?codec=" + a.Codec
+	s := a.url()
+	sep := "?"
+	for _, q := range [...][2]string{{"codec", a.Codec}, {"pin", a.Pin}} {
+		if q[1] != "" {
+			s += sep + q[0] + "=" + q[1]
+			sep = "&"
+		}
+	}
+	return s
+}
+
+// url returns the expression without its query.
+func (a Address) url() string {
+	if a.web() {
+		u := url.URL{Scheme: a.Scheme, Host: a.Host} // a zone is escaped in URLs
+		return u.String() + a.Path
 	}
 	return a.Scheme + "://" + a.Host
 }
@@ -34,12 +55,17 @@ func (a Address) String() string {
 // DefaultPath is where WebSocket connections are accepted.
 const DefaultPath = "/mesh"
 
-// ParseAddress reads host:port, :port, tcp://host:port, ws://host:port/path or stdio:. Behind tcp://host:port may stand
-// ?codec= with a framing, which binds a listener to it: tcp://127.0.0.1:7119?codec=terse is a port for people. The error
-// says what is wrong with the expression.
+// ParseAddress reads host:port, :port, tcp://host:port, tcps://host:port, ws://host:port/path, wss://host:port/path or
+// stdio:. Behind a ? may stand
+//
+//   - codec= of tcp and tcps, with a framing, which binds a listener to it: tcp://127.0.0.1:7119?codec=terse is a port
+//     for people;
+//   - pin= of tcps and wss, with sha256/ and the base64url of a key's hash (security.SPKIPin), which a dialler demands;
+//
+// both with & between. The error says what is wrong with the expression.
 func ParseAddress(expr string) (Address, error) {
 	fail := func(why string) (Address, error) {
-		return Address{}, fmt.Errorf("transport: address %q: %s", expr, why)
+		return Address{}, fmt.Errorf("transport: address %.300q: %s", expr, why)
 	}
 	switch expr {
 	case "stdio:", "stdio":
@@ -49,41 +75,91 @@ func ParseAddress(expr string) (Address, error) {
 	}
 	a := Address{Scheme: "tcp", Host: expr}
 	if scheme, rest, ok := strings.Cut(expr, "://"); ok {
-		a = Address{Scheme: scheme, Host: rest}
-		switch scheme {
-		case "tcp":
-			var query string
-			if a.Host, query, _ = strings.Cut(rest, "?"); query != "" {
-				if a.Codec, ok = strings.CutPrefix(query, "codec="); !ok {
-					return fail("after the ? only codec= is known")
-				}
-				if _, err := codec.ParseFraming(a.Codec); err != nil {
-					return fail(err.Error())
-				}
+		a = Address{Scheme: scheme}
+		var query string
+		switch a.Host, query, _ = strings.Cut(rest, "?"); scheme {
+		case "tcp", "tcps":
+		case "ws", "wss":
+			u, err := url.Parse(scheme + "://" + a.Host)
+			if err != nil || u.User != nil || strings.Contains(rest, "#") {
+				return fail("want " + scheme + "://host:port/path, without user or fragment")
 			}
-		case "ws":
-			u, err := url.Parse(expr)
-			if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-				return fail("want ws://host:port/path, without user, query or fragment")
-			}
-			if a.Host, a.Path = u.Host, u.Path; a.Path == "" || a.Path == "/" {
+			if a.Host, a.Path = u.Host, u.EscapedPath(); a.Path == "" || a.Path == "/" {
 				a.Path = DefaultPath
 			}
 			if u.Port() == "" {
-				a.Host = net.JoinHostPort(u.Hostname(), "80")
+				a.Host = net.JoinHostPort(u.Hostname(), map[string]string{"ws": "80", "wss": "443"}[scheme])
 			}
 		default:
-			return fail("the scheme " + scheme + " is not known; there are tcp, ws and stdio")
+			return fail("the scheme " + strconv.Quote(scheme) + " is not known; there are tcp, tcps, ws, wss and stdio")
+		}
+		if query != "" {
+			if why := a.query(query); why != "" {
+				return fail(why)
+			}
 		}
 	}
-	if _, _, err := net.SplitHostPort(a.Host); err != nil {
+	if !validHostPort(a.Host) {
 		return fail("want host:port")
 	}
 	return a, nil
 }
 
-// ParseAddresses reads one expression or mux(expression, expression…), which may nest.
-func ParseAddresses(expr string) ([]Address, error) {
+func validHostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	for i := range len(host) {
+		if c := host[i]; c <= ' ' || c > '~' || strings.IndexByte(`/\?#@,()<>[]{}"`, c) >= 0 {
+			return false
+		}
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// query reads key=value&key=value into a, or says what is wrong with it.
+func (a *Address) query(text string) (problem string) {
+	known := map[string][]string{"tcp": {"codec"}, "tcps": {"codec", "pin"}, "wss": {"pin"}}[a.Scheme]
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(text, "&") {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case len(known) == 0:
+			return "a " + a.Scheme + " address has no ?"
+		case !slices.Contains(known, key):
+			return "after the ? of a " + a.Scheme + " address only " + strings.Join(known, "= and ") + "= is known"
+		case seen[key]:
+			return key + "= is there twice"
+		}
+		seen[key] = true
+		switch key {
+		case "codec":
+			if _, err := codec.ParseFraming(value); err != nil {
+				return err.Error()
+			}
+			a.Codec = value
+		case "pin":
+			if !validPin(value) {
+				return "pin= is sha256/ and 43 characters A-Z a-z 0-9 - _"
+			}
+			a.Pin = value
+		}
+	}
+	return ""
+}
+
+func validPin(s string) bool {
+	hash, ok := strings.CutPrefix(s, "sha256/")
+	b, err := base64.RawURLEncoding.Strict().DecodeString(hash)
+	return ok && err == nil && len(b) == 32 && len(hash) == 43 // the decoder skips line breaks
+}
+
+// ParseAddresses reads one expression or mux(expression, expression…), which may nest 16 deep.
+func ParseAddresses(expr string) ([]Address, error) { return parseAddresses(expr, 16) }
+
+func parseAddresses(expr string, depth int) ([]Address, error) {
 	expr = strings.TrimSpace(expr)
 	inner, ok := strings.CutPrefix(expr, "mux(")
 	if !ok {
@@ -95,11 +171,14 @@ func ParseAddresses(expr string) ([]Address, error) {
 	}
 	inner, ok = strings.CutSuffix(inner, ")")
 	if !ok {
-		return nil, fmt.Errorf("transport: address %q: the parenthesis is not closed", expr)
+		return nil, fmt.Errorf("transport: address %.300q: the parenthesis is not closed", expr)
+	}
+	if depth == 0 {
+		return nil, fmt.Errorf("transport: address %.300q: mux is nested too deep", expr)
 	}
 	var all []Address
 	for _, part := range splitOutside(inner) {
-		as, err := ParseAddresses(part)
+		as, err := parseAddresses(part, depth-1)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"peermesh/codec"
 )
@@ -11,8 +12,11 @@ import (
 // goroutines at once; Close from any.
 type Conn struct {
 	net.Conn
-	// Via names the way: tcp, ws, http, stdio or pipe.
+	// Via names the way: tcp, ws, http, tcps, wss, https, stdio or pipe.
 	Via string
+	// Accepted is when a listener accepted the connection; zero for others. What it took to find out what the other end
+	// speaks, a TLS handshake too, counts into the time that a new connection has.
+	Accepted time.Time
 	// Framing is how frames are told apart; nil when the first bytes of the other end decide.
 	Framing codec.Framing
 	// Silent says that the other end has said nothing for 2 s after it connected.
@@ -26,17 +30,12 @@ type Conn struct {
 }
 
 // Admitted gives back the place that a connection holds among those that have proven nothing yet; see Slots. Closing
-// the connection does it too.
+// the connection does it too, except for one of a POST request, of which more may come on the connection underneath:
+// that one is kept only when one of its requests was admitted.
 func (c *Conn) Admitted() {
 	if c.admitted != nil {
 		c.admitted()
 	}
-}
-
-// Close closes the connection.
-func (c *Conn) Close() error {
-	c.Admitted()
-	return c.Conn.Close()
 }
 
 // Remote returns the address of the other end for display: host:port, or the name of the way.

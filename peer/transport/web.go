@@ -1,18 +1,11 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log"
-	"mime"
 	"net"
 	"net/http"
-	"net/netip"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -20,18 +13,12 @@ import (
 	"peermesh/codec"
 )
 
-// MaxPost is the greatest length of the body of a POST request.
-const MaxPost = 4 << 20
-
 type connKey struct{}
 
 // newWebServer makes the server behind the listener's HTTP connections.
-func newWebServer(l *Listener, hosts []string) *http.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc(DefaultPath, l.upgrade)
-	mux.HandleFunc("POST /rpc", l.post)
+func newWebServer(l *Listener) *http.Server {
 	return &http.Server{
-		Handler:           gate(mux, hosts),
+		Handler:           http.HandlerFunc(l.serve),
 		ReadHeaderTimeout: newTimeout,
 		IdleTimeout:       newTimeout,
 		MaxHeaderBytes:    8 << 10,
@@ -39,133 +26,67 @@ func newWebServer(l *Listener, hosts []string) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
+		DisableGeneralOptionsHandler: true, // it would answer before we are asked
 	}
 }
 
-// gate refuses what a web page elsewhere could have sent: requests for foreign host names (DNS rebinding), and any
-// request with an Origin. There is no CORS.
-func gate(next http.Handler, hosts []string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !localHost(r.Host, hosts) {
-			http.Error(w, "this host name is not served here", http.StatusForbidden)
-			return
-		}
-		if r.Header.Get("Origin") != "" {
-			http.Error(w, "requests of web pages are refused", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// serve answers a request, after it has refused what a web page elsewhere could have sent. There are no CORS headers,
+// so that no page can read an answer.
+func (l *Listener) serve(w http.ResponseWriter, r *http.Request) {
+	c, ok := r.Context().Value(connKey{}).(*incoming)
+	if !ok {
+		return
+	}
+	if !c.done.Load() {
+		w.Header().Set("Connection", "close") // who has proven nothing keeps no place with one request after another
+	}
+	upgrades := r.URL.Path == DefaultPath || l.addr.web() && r.URL.EscapedPath() == l.addr.Path
+	reason := ""
+	switch {
+	case !l.gate.host(r.Host, c.LocalAddr()):
+		reason = RefusedHost
+	case upgrades:
+		reason = l.gate.page(r.Header, time.Now())
+	case r.Header["Origin"] != nil:
+		reason = RefusedOrigin
+	}
+	switch {
+	case reason != "":
+		l.refused(reason, c)
+		http.Error(w, whyRefused[reason], http.StatusForbidden)
+	case upgrades:
+		l.upgrade(w, r, c)
+	case r.URL.Path != "/rpc":
+		http.NotFound(w, r)
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "want POST", http.StatusMethodNotAllowed)
+	default:
+		l.post(w, r, c)
+	}
 }
 
-func localHost(hostport string, hosts []string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true // a literal address cannot be rebound
-	}
-	return strings.EqualFold(host, "localhost") || slices.Contains(hosts, strings.ToLower(host))
+var whyRefused = map[string]string{
+	RefusedHost:   "this host name is not served here",
+	RefusedOrigin: "requests of web pages are refused",
+	RefusedToken:  "a web page needs a token that is open for it",
 }
 
-func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request) {
-	raw, _ := r.Context().Value(connKey{}).(*slotConn)
+func (l *Listener) upgrade(w http.ResponseWriter, r *http.Request, c *incoming) {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
-		InsecureSkipVerify: true, // gate has refused every Origin
+		InsecureSkipVerify: true, // the gate has looked at Host and Origin
 		CompressionMode:    websocket.CompressionDisabled,
 	})
-	if err != nil || raw == nil {
+	if err != nil {
 		return // Accept has answered
 	}
-	c := webSocketConn(ws, raw)
-	c.admitted = raw.admitted
-	l.give(c)
+	conn := c.conn(newWebSocket(ws, c), "ws")
+	conn.Framing = codec.WS
+	if l.give(conn) {
+		c.handedOut()
+	}
 }
-
-// post answers one message. The connection that Accept hands out for it reads the body and ends; what is written to it
-// becomes the answer once it is closed.
-func (l *Listener) post(w http.ResponseWriter, r *http.Request) {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind != "application/json" {
-		http.Error(w, "want Content-Type: application/json", http.StatusUnsupportedMediaType)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxPost))
-	if err != nil {
-		http.Error(w, "the body is too large or was cut short", http.StatusRequestEntityTooLarge)
-		return
-	}
-	raw, _ := r.Context().Value(connKey{}).(*slotConn)
-	if raw == nil {
-		return
-	}
-	x := &exchange{Conn: raw, in: bytes.NewReader(append(body, 0)), done: make(chan struct{})}
-	if !l.give(&Conn{Conn: x, Via: "http", Framing: codec.NUL, Once: true}) {
-		return
-	}
-	select {
-	case <-x.done:
-	case <-r.Context().Done():
-		_ = x.Close()
-	}
-	answer := x.answer()
-	if len(answer) == 0 {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(answer) // the client is gone if this fails
-}
-
-// exchange is the net.Conn of one POST request.
-type exchange struct {
-	net.Conn // for the addresses
-	in       *bytes.Reader
-
-	mu     sync.Mutex
-	out    []byte
-	closed bool
-	done   chan struct{}
-}
-
-func (x *exchange) Read(p []byte) (int, error) { return x.in.Read(p) }
-
-func (x *exchange) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return 0, net.ErrClosed
-	}
-	if len(x.out)+len(p) > 4*MaxPost {
-		return 0, errors.New("transport: the answer is too large")
-	}
-	x.out = append(x.out, p...)
-	return len(p), nil
-}
-
-func (x *exchange) Close() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.closed {
-		x.closed = true
-		close(x.done)
-	}
-	return nil
-}
-
-func (x *exchange) answer() []byte {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return bytes.TrimSuffix(x.out, []byte{0})
-}
-
-func (x *exchange) SetDeadline(time.Time) error      { return nil }
-func (x *exchange) SetReadDeadline(time.Time) error  { return nil }
-func (x *exchange) SetWriteDeadline(time.Time) error { return nil }
 
 // discard swallows what net/http would log of bad requests: it is counted elsewhere, and anybody can cause it.
 var discard = log.New(io.Discard, "", 0)

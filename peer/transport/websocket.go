@@ -8,8 +8,6 @@ import (
 	"net"
 
 	"github.com/coder/websocket"
-
-	"peermesh/codec"
 )
 
 // Subprotocol is what our own peers ask for: with it, several frames may share a message.
@@ -29,10 +27,9 @@ type webSocket struct {
 	ended   bool      // a message has ended and its NUL is still to be delivered
 }
 
-func webSocketConn(ws *websocket.Conn, raw net.Conn) *Conn {
-	ws.SetReadLimit(-1) // the frames are bounded where they are cut out of the stream
-	c := &webSocket{Conn: raw, ws: ws, share: ws.Subprotocol() == Subprotocol}
-	return &Conn{Conn: c, Via: "ws", Framing: codec.WS}
+func newWebSocket(ws *websocket.Conn, raw net.Conn) *webSocket {
+	ws.SetReadLimit(-1) // the frames are bounded where they are cut out of the stream, and nothing is stored before
+	return &webSocket{Conn: raw, ws: ws, share: ws.Subprotocol() == Subprotocol}
 }
 
 func (c *webSocket) Read(p []byte) (int, error) {
