@@ -88,7 +88,11 @@ type link struct {
 }
 
 func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) *link {
-	l := &link{p: p, conn: conn, dialled: to != nil, target: to, sec: sec, started: time.Now(),
+	started := conn.Accepted
+	if started.IsZero() {
+		started = time.Now()
+	}
+	l := &link{p: p, conn: conn, dialled: to != nil, target: to, sec: sec, started: started,
 		out:   newQueue(p.cfg.Limits.Queue, p.cfg.Limits.QueueBytes),
 		ended: make(chan struct{}), byeIn: make(chan struct{}),
 	}
@@ -97,6 +101,7 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 	l.lastIn.Store(p.sinceStart())
 	l.reader = codec.NewReader(stamped{l}, conn.Framing, maxNewFrame)
 	l.reader.Reserve = l.reserve
+	l.reader.Oversized = l.oversized
 	if conn.Framing != nil {
 		l.framing.Store(&conn.Framing)
 	}
@@ -266,6 +271,19 @@ func (l *link) reserve(size int) error {
 	return nil
 }
 
+// oversized ends a link that sends a frame above the limit, where it has proven nothing yet or has a session: there is
+// nothing to be gained by reading on. Others go on behind the frame.
+func (l *link) oversized() error {
+	if l.known.Load() && l.session == nil {
+		return nil
+	}
+	l.count("oversized")
+	if l.session == nil {
+		l.answerNull(tooLarge(maxNewFrame))
+	}
+	return &closeError{reason: reasonRefused, err: errors.New("peer: a frame is too large"), flush: l.session == nil}
+}
+
 // badFrame answers a frame that was too large or no JSON before it came to its security.
 func (l *link) badFrame(err error) error {
 	if l.secinfo != nil {
@@ -274,13 +292,7 @@ func (l *link) badFrame(err error) error {
 	var large *codec.TooLargeError
 	if errors.As(err, &large) {
 		l.count("oversized")
-		if l.session != nil {
-			return &closeError{reason: reasonRefused, err: err}
-		}
 		l.answerNull(tooLarge(large.Limit))
-		if !l.known.Load() {
-			return &closeError{reason: reasonRefused, err: err, flush: true}
-		}
 		return nil
 	}
 	l.count("syntax")
