@@ -31,6 +31,10 @@ type Reader struct {
 	// An error ends reading: Next returns it.
 	Reserve func(size int) error
 
+	// Oversized, when set, is asked as soon as a frame turns out to be larger than the limit. An error ends reading, and
+	// Next returns it; otherwise the frame is skipped.
+	Oversized func() error
+
 	src      io.Reader
 	framing  Framing
 	detector detector
@@ -133,6 +137,9 @@ func (r *Reader) cut() (frame []byte, ok bool, err error) {
 	if n == 0 {
 		r.from = next
 		if len(data) >= most || next > most {
+			if err := r.oversized(); err != nil {
+				return nil, false, err
+			}
 			r.skip, r.state = true, SkipState{}
 			return nil, false, r.skipped(data)
 		}
@@ -141,9 +148,23 @@ func (r *Reader) cut() (frame []byte, ok bool, err error) {
 	r.start += n
 	r.from = 0
 	if n > most || len(f.Text) > r.limit {
+		if err := r.oversized(); err != nil {
+			return nil, false, err
+		}
 		return nil, false, &TooLargeError{r.limit}
 	}
 	return f.Text, f.Err == nil, f.Err
+}
+
+// oversized asks whether reading goes on behind a frame that is too large.
+func (r *Reader) oversized() error {
+	if r.Oversized == nil {
+		return nil
+	}
+	if err := r.Oversized(); err != nil {
+		return r.fail(err)
+	}
+	return nil
 }
 
 // skipped drops what is there of an oversized frame. It returns the *TooLargeError at its end.

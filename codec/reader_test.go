@@ -393,3 +393,35 @@ func TestReaderReserve(t *testing.T) {
 		}
 	}
 }
+
+// TestReaderOversized: who asks is told at once of a frame that is too large, and may end it there.
+func TestReaderOversized(t *testing.T) {
+	t.Parallel()
+	stop := errors.New("stop")
+	for _, whole := range []bool{false, true} {
+		text := strings.Repeat("x", 20<<10)
+		if whole {
+			text = strings.Repeat("x", 1000) + "\x00"
+		}
+		r := codec.NewReader(strings.NewReader(text), codec.NUL, 100)
+		asked := 0
+		r.Oversized = func() error { asked++; return stop }
+		for range 2 {
+			if frame, err := r.Next(); err != stop {
+				t.Errorf("got %q, %v", frame, err)
+			}
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+	r := codec.NewReader(strings.NewReader(strings.Repeat("x", 20<<10)+"\x00ok\x00"), codec.NUL, 100)
+	r.Oversized = func() error { return nil }
+	var large *codec.TooLargeError
+	if _, err := r.Next(); !errors.As(err, &large) {
+		t.Error(err)
+	}
+	if frame, err := r.Next(); err != nil || string(frame) != "ok" {
+		t.Errorf("got %q, %v", frame, err)
+	}
+}
