@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -91,7 +92,7 @@ func ParseAddress(expr string) (Address, error) {
 				a.Host = net.JoinHostPort(u.Hostname(), map[string]string{"ws": "80", "wss": "443"}[scheme])
 			}
 		default:
-			return fail("the scheme " + strconv.Quote(scheme) + " is not known; there are tcp, tcps, ws, wss and stdio")
+			return fail(fmt.Sprintf("the scheme %.60q is not known; there are tcp, tcps, ws, wss and stdio", scheme))
 		}
 		if query != "" {
 			if why := a.query(query); why != "" {
@@ -112,6 +113,11 @@ func validHostPort(s string) bool {
 	}
 	for i := range len(host) {
 		if c := host[i]; c <= ' ' || c > '~' || strings.IndexByte(`/\?#@,()<>[]{}"`, c) >= 0 {
+			return false
+		}
+	}
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
 			return false
 		}
 	}

@@ -19,36 +19,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestParseAddresses(t *testing.T) {
-	t.Parallel()
-	for expr, want := range map[string]string{
-		"127.0.0.1:7117":          "tcp://127.0.0.1:7117",
-		":7117":                   "tcp://:7117",
-		"[::1]:7117":              "tcp://[::1]:7117",
-		"[fe80::1%eth0]:1":        "tcp://[fe80::1%eth0]:1",
-		"tcp://host:1":            "tcp://host:1",
-		"tcp://:7119?codec=terse": "tcp://:7119?codec=terse",
-		"ws://host:1":             "ws://host:1/mesh",
-		"ws://host/x":             "ws://host:80/x",
-		"stdio:":                  "stdio:",
-		"mux(tcp://a:1, stdio:,mux(b:2,ws://c:3))": "tcp://a:1 stdio: tcp://b:2 ws://c:3/mesh",
-	} {
-		all, err := transport.ParseAddresses(expr)
-		var got []string
-		for _, a := range all {
-			got = append(got, a.String())
-		}
-		if err != nil || strings.Join(got, " ") != want {
-			t.Errorf("%s: %v, %v; want %s", expr, got, err, want)
-		}
-	}
-	for _, expr := range []string{"", "host", "http://host:1", "tcp://host", "tcp://h:1?x=y", "tcp://h:1?codec=gob", "ws://u@h:1", "ws://h:1/?q", "mux(a:1", "a:1,b:2"} {
-		if all, err := transport.ParseAddresses(expr); err == nil {
-			t.Errorf("%q is taken for %v", expr, all)
-		}
-	}
-}
-
 func listen(t *testing.T, addr string, cfg transport.ListenConfig) *transport.Listener {
 	t.Helper()
 	a, err := transport.ParseAddress(addr)
