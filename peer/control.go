@@ -35,6 +35,7 @@ const (
 	adminRecord   = "rpc.admin.record"
 	adminStats    = "rpc.admin.stats"
 	adminInvite   = "rpc.admin.invite"
+	adminToken    = "rpc.admin.browser_token"
 	adminExplain  = "rpc.admin.explain"
 	adminMetrics  = "rpc.admin.metrics"
 )
@@ -290,6 +291,12 @@ func (s *controlSession) answer(conn *jsonrpc2.Conn, method string, in packed) (
 			return nil, err
 		}
 		return InviteCode{Code: inv.Code(), Expires: inv.Expires}, nil
+	case adminToken:
+		var origin string
+		if err := in.unpack(&origin); err != nil {
+			return nil, badParams(err)
+		}
+		return s.p.BrowserToken(origin)
 	case adminExplain:
 		var req [2]string
 		if err := in.unpack(&req); err != nil {

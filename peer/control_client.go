@@ -182,6 +182,12 @@ func (c *Control) Invite(ctx context.Context, req InviteRequest) (*InviteCode, e
 	return &out, err
 }
 
+// BrowserToken makes a token for a web page; see Peer.BrowserToken.
+func (c *Control) BrowserToken(ctx context.Context, origin string) (token string, err error) {
+	err = c.ask(ctx, adminToken, origin, &token)
+	return token, err
+}
+
 // Explain says whether the running peer would let another one call a method, and why; see Peer.Explain.
 func (c *Control) Explain(ctx context.Context, who, method string) (*Explanation, error) {
 	var out Explanation

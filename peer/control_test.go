@@ -69,7 +69,7 @@ func TestControl(t *testing.T) {
 	const params = `{"z":1,"a":12345678901234567890123,"text":"<&>"}`
 	call := func(method, params string, to ...string) (out []peer.CallResult) {
 		t.Helper()
-		req := peer.CallRequest{Method: method, Params: json.RawMessage(params), To: to, Timeout: 5000}
+		req := peer.CallRequest{Method: method, Params: json.RawMessage(params), To: to, Timeout: 30_000}
 		if err := c.Call(t.Context(), req, func(r *peer.CallResult) { out = append(out, *r) }); err != nil {
 			t.Fatal(err)
 		}

@@ -222,7 +222,7 @@ func (t *target) dial() {
 		if err := p.dials.Wait(p.ctx); err != nil {
 			continue
 		}
-		if c, addr := t.connect(rec.Addrs); c != nil {
+		if c, addr := t.connect(rec); c != nil {
 			if l := t.link(c, addr); l != nil && t.resting(l) {
 				return
 			}
@@ -326,7 +326,8 @@ type dialled struct {
 
 // connect dials the addresses, each a little after the one before, and returns the first connection; nil when none
 // answers.
-func (t *target) connect(addrs []string) (*transport.Conn, transport.Address) {
+func (t *target) connect(rec discovery.Record) (*transport.Conn, transport.Address) {
+	addrs := rec.Addrs
 	p := t.p
 	ctx, cancel := context.WithTimeout(p.ctx, dialFor)
 	defer cancel()
@@ -337,6 +338,9 @@ func (t *target) connect(addrs []string) (*transport.Conn, transport.Address) {
 		a, err := transport.ParseAddress(expr)
 		if err != nil {
 			continue
+		}
+		if rec.TLS && a.Scheme == "tcp" {
+			a.Scheme = "tcps"
 		}
 		wg.Go(func() {
 			for range i { // an address that failed lets the next one go at once

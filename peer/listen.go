@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"peermesh/api"
 	"peermesh/discovery"
@@ -17,6 +18,16 @@ import (
 // listen opens the listeners and tells discovery where they are.
 func (p *Peer) listen() error {
 	addrs, next := p.cfg.listenAddresses()
+	cert, err := p.id.Certificate()
+	if err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	pin, err := p.id.TLSPin()
+	if err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	cfg := transport.ListenConfig{Network: p.cfg.Network, Slots: p.slots, Hosts: p.cfg.Hosts, Origins: p.cfg.Origins, Tokens: p.tokens,
+		TLS: security.ServerTLS(cert), Refused: func(reason, _ string) { p.stats.refuse("new: " + reason) }}
 	self := *p.self.Load()
 	var bound []net.Addr
 	for _, a := range addrs {
@@ -29,13 +40,17 @@ func (p *Peer) listen() error {
 		if p.keyless && !onLoopback(a.Host) {
 			return fmt.Errorf("peer: %s: without a key a mesh is for this machine alone: make one with `peerctl key new %s`, or listen on 127.0.0.1", a, p.cfg.Mesh)
 		}
-		ln, err := p.listenOn(a, next)
+		ln, err := listenOn(a, next, cfg)
 		if err != nil {
 			return fmt.Errorf("peer: listen on %s: %w", a, err)
 		}
 		p.listeners = append(p.listeners, ln)
 		bound = append(bound, ln.Addr())
-		self.Addresses = append(self.Addresses, reachable(ln.Addr()))
+		addr := reachable(ln.Addr())
+		if a.Secure() { // who is told of it dials nothing else
+			addr = transport.Address{Scheme: a.Scheme, Host: addr, Path: a.Path, Pin: pin}.String()
+		}
+		self.Addresses = append(self.Addresses, addr)
 	}
 	if len(self.Addresses) > 0 {
 		self.Address = self.Addresses[0]
@@ -44,9 +59,20 @@ func (p *Peer) listen() error {
 	p.announced.Store(len(bound) > 0)
 	ann := discovery.Announcement{ID: self.ID, Name: self.Name, Boot: self.Boot}
 	if len(bound) > 0 {
-		ann.Port, ann.Addrs = portOf(bound[0]), ipsOf(bound[:1])
+		ann.Port, ann.Addrs, ann.TLS = portOf(bound[0]), ipsOf(bound[:1]), p.listeners[0].Scheme() == "tcps" || p.listeners[0].Scheme() == "wss"
 	}
 	return p.found.Update(ann)
+}
+
+// BrowserToken makes a token with which a page of origin, one of Config.Origins, may open one WebSocket within a minute:
+// the page offers it as the subprotocol "auth.<token>" beside "jsonrpc.mesh.v1". A token lets a connection in and proves
+// nothing else; what may be said on it is a matter of Config.Accept and the policy. At most 64 are open at a time. Errors
+// are transport.ErrOrigin, also for an origin that is not listed, and transport.ErrTooManyTokens.
+func (p *Peer) BrowserToken(origin string) (string, error) {
+	if !slices.Contains(p.cfg.Origins, origin) {
+		return "", fmt.Errorf("%w: %q is not among the origins that this peer lets in", transport.ErrOrigin, clip(origin))
+	}
+	return p.tokens.New(origin, time.Now())
 }
 
 // reachable returns an address that others can use for a listener on all addresses of the machine.
@@ -68,8 +94,7 @@ func reachable(a net.Addr) string {
 
 const portsTried = 100
 
-func (p *Peer) listenOn(a transport.Address, next bool) (*transport.Listener, error) {
-	cfg := transport.ListenConfig{Network: p.cfg.Network, Slots: p.slots, Hosts: p.cfg.Hosts}
+func listenOn(a transport.Address, next bool, cfg transport.ListenConfig) (*transport.Listener, error) {
 	host, port, err := net.SplitHostPort(a.Host)
 	if err != nil {
 		return nil, err

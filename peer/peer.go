@@ -66,6 +66,7 @@ type Peer struct {
 
 	found      *discovery.Set
 	slots      *transport.Slots
+	tokens     *transport.Tokens
 	dials      *rate.Limiter
 	answers    *limiter // refusals of unknown senders
 	hellos     *limiter // introductions; the burst lets a whole mesh on one machine begin at once
@@ -105,7 +106,7 @@ func New(cfg Config) (*Peer, error) {
 	}
 	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.keyless(), start: time.Now(),
 		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{},
-		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr),
+		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr), tokens: transport.NewTokens(),
 		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64),
 		refusals: newLimiter(rate.Every(time.Minute), 1), seen: security.NewHellos(), clock: clock{wake: make(chan struct{}, 1)}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())

@@ -70,8 +70,8 @@ func Check(addr string) error {
 		default:
 			return bad("scheme %q is none of tcp, tcps, ws, wss", u.Scheme)
 		}
-		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-			return bad("only host, port and path are allowed")
+		if u.User != nil || u.ForceQuery || u.Fragment != "" { // what a query means, the dialler knows
+			return bad("only host, port, path and query are allowed")
 		}
 		hostport = u.Host
 	}

@@ -44,9 +44,8 @@ func TestCheck(t *testing.T) {
 		"http://host:80/":               "none of tcp",
 		"tcp://host:1/path":             "no path",
 		"tcp://host":                    "host:port",
-		"ws://user@host:1/":             "only host, port and path",
-		"ws://host:1/?q":                "only host, port and path",
-		"ws://host:1/#f":                "only host, port and path",
+		"ws://user@host:1/":             "only host, port, path and query",
+		"ws://host:1/#f":                "only host, port, path and query",
 		"ws://ho st:1/":                 "no URL",
 		strings.Repeat("a", 300) + ":1": "no host name",
 	}
