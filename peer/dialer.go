@@ -278,8 +278,12 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 // returns nil where the other end and we do not come to terms.
 func (t *target) link(c *transport.Conn, addr transport.Address) *link {
 	p := t.p
-	if !p.sessions() {
-		l := p.adoptConn(c, t)
+	if !p.sessions() || addr.Protect != "" {
+		sec := p.provider(true, c.CB)
+		if addr.Protect == transport.ProtectNone {
+			sec = security.Null{}
+		}
+		l := p.adoptWith(c, sec, t)
 		if l == nil {
 			_ = c.Close()
 		} else if t.introduce(l) {
@@ -441,6 +445,8 @@ func (t *target) answered(l *link, c *call) error {
 	switch {
 	case h.ID == p.self.Load().ID:
 		return errSelf
+	case !p.mayClaim(h.ID, h.Name): // "a peer id once met in a session is never spoken to in a weaker mode"
+		return &refusedError{reason: "that id or name belongs to a peer with a session", ours: true}
 	case info.Verified && h.Name != info.Name:
 		return errors.New("peer: the answer to hello bears another name than its signature")
 	case t.rec.ID != "" && t.rec.ID != h.ID && t.key == t.rec.ID:

@@ -119,10 +119,18 @@ func reasonToTell(err error) string {
 		return refused.reason
 	}
 	var r *security.Refusal
-	if errors.As(err, &r) && r.Reason == security.ReasonProtection {
-		return "it wants less protection than this peer"
+	if !errors.As(err, &r) || r.Code != api.CodeRefused {
+		return ""
 	}
-	return ""
+	switch r.Reason {
+	case security.ReasonProtection:
+		return "it wants less protection than this peer"
+	case security.ReasonSelf:
+		return "it has this peer's own key"
+	case security.ReasonUser:
+		return "its key is not for that name"
+	}
+	return string(r.Reason)
 }
 
 func handshakeRequest(id, method string, params []byte) []byte {

@@ -148,7 +148,12 @@ func (p *Peer) Attach(c *transport.Conn) error {
 
 // adoptConn makes a link of a connection and starts it; nil when the peer is closing.
 func (p *Peer) adoptConn(c *transport.Conn, t *target) *link {
-	l := p.newLink(c, p.provider(t != nil, c.CB), t)
+	return p.adoptWith(c, p.provider(t != nil, c.CB), t)
+}
+
+// adoptWith is adoptConn with a security of its own.
+func (p *Peer) adoptWith(c *transport.Conn, sec security.Provider, t *target) *link {
+	l := p.newLink(c, sec, t)
 	if !p.begin(l) {
 		return nil
 	}

@@ -175,6 +175,9 @@ func (l *link) refuse(err error, frame []byte) error {
 	}
 	l.count(string(r.Reason))
 	l.p.tapRefused(l, r)
+	if l.dialled && !l.known.Load() && r.Reason == security.ReasonUser {
+		return &closeError{reason: reasonRefused, err: &refusedError{reason: "its name belongs to a peer with a session", ours: true}}
+	}
 	if r.Close {
 		return &closeError{reason: reasonRefused, err: err}
 	}

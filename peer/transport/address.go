@@ -20,7 +20,17 @@ type Address struct {
 	Path   string // of a WebSocket, escaped as in a URL; /mesh when the expression has none
 	Codec  string // the framing that a port is bound to, such as terse; empty: whatever the other end speaks
 	Pin    string // the TLS key that a dialler demands of tcps and wss, as security.SPKIPin has it; empty: any
+
+	// Protect is the weaker protection with which this one address is dialled, ProtectHMAC or ProtectNone; empty: that
+	// of the mesh.
+	Protect string
 }
+
+// The protections of single addresses, for programs that make no sessions.
+const (
+	ProtectHMAC = "hmac" // single messages, signed with the mesh's key
+	ProtectNone = "none" // nothing
+)
 
 // Secure reports whether the address is one of TLS.
 func (a Address) Secure() bool { return a.Scheme == "tcps" || a.Scheme == "wss" }
@@ -35,7 +45,7 @@ func (a Address) String() string {
 	}
 	s := a.url()
 	sep := "?"
-	for _, q := range [...][2]string{{"codec", a.Codec}, {"pin", a.Pin}} {
+	for _, q := range [...][2]string{{"codec", a.Codec}, {"pin", a.Pin}, {"protect", a.Protect}} {
 		if q[1] != "" {
 			s += sep + q[0] + "=" + q[1]
 			sep = "&"
@@ -62,8 +72,10 @@ const DefaultPath = "/mesh"
 //   - codec= of tcp and tcps, with a framing, which binds a listener to it: tcp://127.0.0.1:7119?codec=terse is a port
 //     for people;
 //   - pin= of tcps and wss, with sha256/ and the base64url of a key's hash (security.SPKIPin), which a dialler demands;
+//   - protect=hmac or protect=none, for a program at that address that makes no sessions: it is dialled with single
+//     signed messages, or with unsigned ones;
 //
-// both with & between. The error says what is wrong with the expression.
+// with & between. The error says what is wrong with the expression.
 func ParseAddress(expr string) (Address, error) {
 	fail := func(why string) (Address, error) {
 		return Address{}, fmt.Errorf("transport: address %.300q: %s", expr, why)
@@ -127,15 +139,13 @@ func validHostPort(s string) bool {
 
 // query reads key=value&key=value into a, or says what is wrong with it.
 func (a *Address) query(text string) (problem string) {
-	known := map[string][]string{"tcp": {"codec"}, "tcps": {"codec", "pin"}, "wss": {"pin"}}[a.Scheme]
+	known := map[string][]string{"tcp": {"codec", "protect"}, "tcps": {"codec", "pin", "protect"}, "ws": {"protect"}, "wss": {"pin", "protect"}}[a.Scheme]
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(text, "&") {
 		key, value, _ := strings.Cut(part, "=")
 		switch {
-		case len(known) == 0:
-			return "a " + a.Scheme + " address has no ?"
 		case !slices.Contains(known, key):
-			return "after the ? of a " + a.Scheme + " address only " + strings.Join(known, "= and ") + "= is known"
+			return "after the ? of a " + a.Scheme + " address there may be " + strings.Join(known, "=, ") + "="
 		case seen[key]:
 			return key + "= is there twice"
 		}
@@ -146,6 +156,11 @@ func (a *Address) query(text string) (problem string) {
 				return err.Error()
 			}
 			a.Codec = value
+		case "protect":
+			if value != ProtectHMAC && value != ProtectNone {
+				return "protect= is hmac or none"
+			}
+			a.Protect = value
 		case "pin":
 			if !validPin(value) {
 				return "pin= is sha256/ and 43 characters A-Z a-z 0-9 - _"
