@@ -33,19 +33,14 @@ func (c secured) Close() error {
 	return c.Conn.Close()
 }
 
-// secure makes the handshake of a connection and returns it with its channel binding. The connection is closed when
-// that fails.
+// secure makes the handshake of a connection and returns it with its channel binding.
 func secure(ctx context.Context, c *tls.Conn) (net.Conn, string, error) {
 	err := c.HandshakeContext(ctx)
 	var cb string
 	if err == nil {
 		cb, err = security.ChannelBinding(c.ConnectionState())
 	}
-	if err != nil {
-		_ = c.NetConn().Close()
-		return nil, "", err
-	}
-	return secured{c}, cb, nil
+	return secured{c}, cb, err
 }
 
 // dialTLS makes a TLS connection of one that was dialled.
@@ -57,6 +52,7 @@ func dialTLS(ctx context.Context, c net.Conn, addr Address) (net.Conn, string, e
 	}
 	s, cb, err := secure(ctx, tls.Client(c, cfg))
 	if err != nil {
+		_ = c.Close()
 		return nil, "", fmt.Errorf("transport: TLS with %s: %w", addr.Host, err)
 	}
 	return s, cb, nil
