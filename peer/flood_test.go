@@ -89,6 +89,36 @@ func floods() []flood {
 				_ = c.Close()
 			}
 		}},
+		{"a member's messages", func(ctx context.Context, addr string, n int) {
+			key, err := security.ParseKey([]byte(os.Getenv("PEERMESH_FLOOD_KEY")))
+			if err != nil {
+				return
+			}
+			keys, err := security.NewKeyring(security.Entry{Key: key, Send: true})
+			if err != nil {
+				return
+			}
+			id, err := security.NewIdentity(fmt.Sprintf("member-%d", n))
+			if err != nil {
+				return
+			}
+			conn := fromAny(n, addr)
+			if conn == nil {
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			m, err := shake(&client{conn: conn, framing: codec.NUL, reader: codec.NewReader(conn, codec.NUL, 4<<20)}, handshakeOf(id, keys))
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(io.Discard, conn) }() // ends with the connection
+			for i := 0; ctx.Err() == nil; i++ {
+				tried.Add(1)
+				if m.try(m.frames(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"lab.camera.snap","params":{"exposure_ms":1}}`, i))...) != nil {
+					return
+				}
+			}
+		}},
 		{"hellos with another key", func(ctx context.Context, addr string, n int) {
 			id, err := security.NewIdentity(fmt.Sprintf("stranger-%d", n))
 			if err != nil {
@@ -180,7 +210,8 @@ func TestFloods(t *testing.T) {
 			var said bytes.Buffer
 			if f.run != nil {
 				attacker = exec.Command(nice, "-n", "19", os.Args[0], "-test.run", "^TestFloodAttacker$")
-				attacker.Env = append(os.Environ(), "PEERMESH_FLOOD="+f.name+" @ "+server.Self().Address)
+				attacker.Env = append(os.Environ(), "PEERMESH_FLOOD="+f.name+" @ "+server.Self().Address,
+					"PEERMESH_FLOOD_KEY="+mesh.Keys.Entries()[0].Key.Export())
 				attacker.Stdout = &said
 				if err := attacker.Start(); err != nil {
 					t.Fatal(err)
