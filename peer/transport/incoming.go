@@ -8,12 +8,13 @@ import (
 )
 
 // incoming is a connection that a listener has accepted. It holds a place among the new ones until it is admitted or
-// closed. Until it is admitted or handed out, a timer ends it.
+// closed. Until it is admitted or handed out, a timer ends it; until it is handed out, the listener's end does too.
 type incoming struct {
 	net.Conn
 	at      time.Time // when it was accepted
 	timer   *time.Timer
 	release func()
+	unwatch func() bool // lets it outlive the listener
 	done    atomic.Bool // admitted
 
 	secure bool
@@ -27,12 +28,15 @@ func (c *incoming) admitted() {
 	c.release()
 }
 
-// handedOut leaves the time limits to who has got the connection.
-func (c *incoming) handedOut() { c.timer.Stop() }
+// handedOut leaves the connection's life to who has got it.
+func (c *incoming) handedOut() {
+	c.timer.Stop()
+	c.unwatch()
+}
 
 // Close closes the connection and gives its place back.
 func (c *incoming) Close() error {
-	c.timer.Stop()
+	c.handedOut()
 	c.release()
 	return c.Conn.Close()
 }

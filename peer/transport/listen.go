@@ -161,14 +161,12 @@ func (l *Listener) accept() {
 			l.slots.release()
 			continue
 		}
-		in := &incoming{Conn: c, at: time.Now(), release: release}
+		in := &incoming{Conn: c, at: time.Now(), release: release, unwatch: context.AfterFunc(l.ctx, func() { _ = c.Close() })}
 		in.timer = time.AfterFunc(newTimeout, func() {
 			l.refused(RefusedSlow, c)
 			_ = c.Close() // whoever reads from it notices, and gives its place back
 		})
 		l.wg.Go(func() {
-			stop := context.AfterFunc(l.ctx, func() { _ = c.Close() })
-			defer stop()
 			if !l.open(in) {
 				_ = in.Close()
 			}

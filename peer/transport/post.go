@@ -16,7 +16,7 @@ import (
 // MaxPost is the greatest length of the body of a POST request: a message of 4 MiB and its secinfo.
 const MaxPost = 4<<20 + 4<<10
 
-// answerTimeout is how long the other end may take to read an answer.
+// answerTimeout is how long the other end may take to read an answer, once there is one.
 const answerTimeout = 10 * time.Second
 
 // post answers one message. The connection that Accept hands out for it reads the body and ends; what is written to it
@@ -42,10 +42,11 @@ func (l *Listener) post(w http.ResponseWriter, r *http.Request, c *incoming) {
 	if !l.give(conn) {
 		return
 	}
+	gone := false
 	select {
 	case <-x.done:
-	case <-r.Context().Done():
-		_ = x.Close()
+	case <-r.Context().Done(): // so it is too when the client has closed its half
+		gone = x.Close() == nil
 	}
 	answer, whole, err := x.end()
 	if !whole { // what is left of the body is not waited for
@@ -65,13 +66,13 @@ func (l *Listener) post(w http.ResponseWriter, r *http.Request, c *incoming) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = w.Write(answer) // the client is gone if this fails
-	case err != nil:
+	case err != nil || !whole:
 		http.Error(w, "the body was cut short", http.StatusBadRequest)
+	case gone:
+		http.Error(w, "the connection was closed before there was an answer", http.StatusServiceUnavailable)
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}
-	_ = rc.Flush()
-	_ = rc.SetWriteDeadline(time.Time{})
 }
 
 // exchange is the net.Conn of one POST request. Its Close does not close the connection underneath, and it has no
@@ -130,10 +131,11 @@ func (x *exchange) Write(p []byte) (int, error) {
 func (x *exchange) Close() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.closed {
-		x.closed = true
-		close(x.done)
+	if x.closed {
+		return net.ErrClosed
 	}
+	x.closed = true
+	close(x.done)
 	return nil
 }
 

@@ -21,10 +21,19 @@ func newWebServer(l *Listener) *http.Server {
 		Handler:           http.HandlerFunc(l.serve),
 		ReadHeaderTimeout: newTimeout,
 		IdleTimeout:       newTimeout,
+		WriteTimeout:      answerTimeout, // from the request on; post begins it anew
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          discard,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(_ net.Conn, state http.ConnState) { // Close waits for them
+			switch state {
+			case http.StateNew:
+				l.wg.Add(1)
+			case http.StateHijacked, http.StateClosed:
+				l.wg.Done()
+			}
 		},
 		DisableGeneralOptionsHandler: true, // it would answer before we are asked
 	}
