@@ -134,6 +134,47 @@ func TestProtocolExamples(t *testing.T) {
 	}
 }
 
+// TestProtocolSessions: the frames of sessions on the page are those of the vectors.
+func TestProtocolSessions(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../security/testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type session struct {
+		M1, M2, M3, Payload2, Payload3, Prologue string
+		Frames                                   []struct {
+			Secinfo string `json:"secinfo_frame"`
+			Payload string `json:"payload_frame"`
+		}
+	}
+	var v struct {
+		Signed session `json:"session_signed"`
+		Sealed session `json:"session_sealed"`
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatal(err)
+	}
+	page := protocolPage(t)
+	var want strings.Builder
+	fmt.Fprintf(&want, `{"jsonrpc":"2.0","id":"h1","method":"rpc.hello","params":{"v":"1","kid":"cf6785d9","noise":"XXpsk0_25519_ChaChaPoly_SHA256","m":%q}}`+"\n", v.Signed.M1)
+	fmt.Fprintf(&want, `{"jsonrpc":"2.0","id":"h1","result":{"m":%q}}`+"\n", v.Signed.M2)
+	fmt.Fprintf(&want, `{"jsonrpc":"2.0","id":"h2","method":"rpc.auth","params":{"m":%q}}`+"\n", v.Signed.M3)
+	var sealed strings.Builder
+	for i := range 2 {
+		fmt.Fprintf(&want, "%s\n%s\n", v.Signed.Frames[i].Secinfo, v.Signed.Frames[i].Payload)
+		fmt.Fprintf(&sealed, "%s\n%s\n", v.Sealed.Frames[i].Secinfo, v.Sealed.Frames[i].Payload)
+	}
+	if got := blocks(page, "session"); !slices.Equal(got, []string{want.String(), sealed.String()}) {
+		t.Errorf("the page has\n%s", strings.Join(got, "\n"))
+	}
+	for _, text := range []string{v.Signed.Payload2 + "\n" + v.Signed.Payload3, strings.ReplaceAll(strings.ReplaceAll(v.Signed.Prologue, "\n", " LF "), "  ", " ")} {
+		if !strings.Contains(page, strings.TrimSpace(text)) {
+			t.Errorf("the page lacks %s", text)
+		}
+	}
+}
+
 // client writes the page's Python client to a file, or skips the test.
 func client(t *testing.T) (python, script string) {
 	t.Helper()

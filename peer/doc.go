@@ -5,8 +5,8 @@
 //
 // All peers are equal. Each listens, each dials, and every two of them keep one link, over TCP or WebSocket, on which
 // both send JSON-RPC 2.0 messages of their own accord. A peer is found by multicast DNS on the local network, through
-// files by other processes of the same user, or at addresses that were listed; who answers there proves by its
-// signature that it holds the key of the mesh.
+// files by other processes of the same user, or at addresses that were listed; who answers there proves in a handshake
+// that it holds the key of the mesh, and which peer it is.
 //
 //	p, err := peer.New(peer.Config{Mesh: "lab", Name: "cam1"}) // no connection yet
 //	cam := api.Bind(p, lab.API)                                // one side of an API
@@ -49,16 +49,34 @@
 // waits for its answer, what comes is dropped and counted. A message of
 // more than 4 MiB is not sent, and not taken. A write that blocks for 10 s ends the link. Strangers get 4 KiB and 5 s.
 //
-// A signed message is remembered by its receiver for four minutes, so that it cannot be replayed, and a receiver
-// remembers 262,144 of one sender: about 1,000 a second. Beyond that requests are answered with api.CodeBusy, and
-// notifications are refused and counted at the receiver.
+// A single signed message, of a program without sessions, is remembered by its receiver for four minutes, so that it
+// cannot be replayed, and a receiver remembers 262,144 of one sender: about 1,000 a second. Beyond that requests are
+// answered with api.CodeBusy, and notifications are refused and counted at the receiver. Sessions have no such bound.
 //
 // # Security
 //
-// With a key every message is signed and checked; see package security for what that promises. Without one the peer
-// listens on loopback alone, and everybody on this machine is a member. Config.Accept lets guests in, who sign nothing
-// and may call what is defined for guests. Config.Policy narrows who may call what. Nothing of a handler's panic or
-// of this machine reaches another peer.
+// With a key, every link is a session: a handshake proves that both ends hold the mesh's key and which peer each of them
+// is, and every message after it is signed, numbered and, with Config.Protection Sealed, unreadable on the way. See
+// package security for what that promises. A session is renewed after 23 hours, while it is in use, without a message
+// being lost or overtaken.
+//
+// The first peer that bears a name has it: Config.KnownPeers pins the name to its id, and refuses another id under that
+// name, on both sides an event Refused that says so. Whom the file of known peers revokes is cut off at once. A program
+// that lives for a command (Config.Throwaway) is not pinned.
+//
+// Config.Accept takes less from those who dial us: AcceptHMAC single messages that are signed with the mesh's key, for
+// programs in other languages; AcceptGuest unsigned ones of guests, who may call what is defined for guests. We take
+// nothing less from those whom we dial, whatever they answer, except at an address that says so:
+//
+//	peer.Config{Mesh: "lab", Peers: []string{"tcp://10.0.0.7:7000?protect=none"}}
+//
+// Listeners speak TLS too, with a certificate that the identity makes; tcps:// and wss:// insist on it. It is the
+// session within, bound to it, that proves who is there. Without a key the peer listens on loopback alone, and everybody
+// on this machine is a member.
+//
+// Config.Policy narrows who may call what; Explain says what it comes to. Invite and Enroll let a new machine in with a
+// code that is good once. Keys, pins and policy that stand in files are read again when the files change. Nothing of a
+// handler's panic or of this machine reaches another peer.
 //
 // # Watching
 //

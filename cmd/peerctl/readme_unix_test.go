@@ -52,7 +52,7 @@ func TestReadme(t *testing.T) {
 	if err := os.Symlink(root, filepath.Join(home, "peermesh")); err != nil {
 		t.Skipf("skip: needs symbolic links: %v", err)
 	}
-	env := append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home+"/data", "XDG_CONFIG_HOME="+home+"/config", "XDG_RUNTIME_DIR="+run,
+	env := append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home+"/data", "XDG_CONFIG_HOME="+home+"/config", "XDG_STATE_HOME="+home+"/state", "XDG_RUNTIME_DIR="+run,
 		"GOBIN="+home+"/bin", "PATH="+home+"/bin:"+os.Getenv("PATH"), "PEERCTL_NO_MDNS=true", "GOFLAGS=-mod=mod",
 		"GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
