@@ -42,7 +42,7 @@ func TestReadme(t *testing.T) {
 			t.Errorf("there is no %s", name)
 		}
 	}
-	for _, name := range regexp.MustCompile("`([a-z]+\\*?\\.go)`").FindAllStringSubmatch(string(text), -1) {
+	for _, name := range regexp.MustCompile(`([a-z]+\*?\.go)`).FindAllStringSubmatch(string(text), -1) {
 		if files, err := filepath.Glob(name[1]); err != nil || len(files) == 0 {
 			t.Errorf("there is no %s", name[1])
 		}
