@@ -13,10 +13,11 @@ import (
 const (
 	// lockFor is how long a change of a shared file waits for other processes that change it.
 	lockFor = 10 * time.Second
-	// lockTry is how often it looks whether they are done, and lockPause the time that it leaves them between two
-	// changes of its own: without it, one process with much to change could keep the others out.
+	// lockTry is how often it looks whether they are done. One with much to change leaves them a pause of lockPause
+	// after each lockBurst: without that it could keep them out.
 	lockTry   = 4 * time.Millisecond
 	lockPause = 2 * lockTry
+	lockBurst = 100 * time.Millisecond
 )
 
 // sharedFile is a private text file that several processes read and change. A change reads the file anew, under a lock
@@ -27,6 +28,7 @@ type sharedFile struct {
 	limit int64       // greatest length
 	seen  fs.FileInfo // of the file that was read last; nil when there was none, or when it was written since
 	freed time.Time   // when the last change was done
+	burst time.Time   // since when there has been no pause between changes
 }
 
 // read returns the text, nil when there is no file.
@@ -63,7 +65,12 @@ func (s *sharedFile) update(edit func(text []byte) ([]byte, error)) error {
 	if err := ensureDir(filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	time.Sleep(lockPause - time.Since(s.freed))
+	if now := time.Now(); now.Sub(s.freed) > lockPause {
+		s.burst = now
+	} else if now.Sub(s.burst) > lockBurst {
+		time.Sleep(lockPause)
+		s.burst = time.Now()
+	}
 	lock, err := lockShared(s.path + ".lock")
 	if err != nil {
 		return err
