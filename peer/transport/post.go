@@ -42,12 +42,12 @@ func (l *Listener) post(w http.ResponseWriter, r *http.Request, c *incoming) {
 	if !l.give(conn) {
 		return
 	}
-	gone := false
 	select {
 	case <-x.done:
 	case <-r.Context().Done(): // so it is too when the client has closed its half
-		gone = x.Close() == nil
+	case <-l.ctx.Done():
 	}
+	gone := x.Close() == nil
 	answer, whole, err := x.end()
 	if !whole { // what is left of the body is not waited for
 		_ = rc.SetReadDeadline(time.Unix(1, 0))
