@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,6 +22,22 @@ type body struct {
 	check  *check
 	fields []string // a struct's members in order
 	valid  validity
+	boxes  sync.Pool // of *T
+}
+
+// box returns a *T, empty, to decode into or encode from: what reflection looks at lives on the heap, and this is used
+// again. unbox gives it back.
+func box[T any](b *body) *T {
+	if v, ok := b.boxes.Get().(*T); ok {
+		return v
+	}
+	return new(T)
+}
+
+func unbox[T any](b *body, v *T) {
+	var empty T
+	*v = empty
+	b.boxes.Put(v)
 }
 
 // validity says on what of a value Validate is called.

@@ -22,12 +22,11 @@ func (c Call[H, C, P, R]) Call(ctx context.Context, from *Port[C, H], to Receive
 	var zero R
 	buf := getBuffer()
 	defer putBuffer(buf)
-	raw, err := prepare(from.p, c.def, c.m, to, buf, &params)
+	raw, err := prepare(from.p, c.def, c.m, to, buf, params)
 	if err != nil {
 		return zero, c.notSent(err)
 	}
-	ctx, cancel := withDeadline(withOptions(ctx, opts), c.m)
-	defer cancel()
+	ctx = withOptions(ctx, opts)
 	answer := getBuffer() // is not put back when OnProgress panics: the answer may still come
 	res, err := from.p.mesh.Request(ctx, from.p, c.m.Name, to, raw, answer.b)
 	if err != nil {
@@ -52,13 +51,12 @@ func (c Call[H, C, P, R]) CallEach(ctx context.Context, from *Port[C, H], to Rec
 	return func(yield func(*Info, Result[R]) bool) {
 		buf := getBuffer()
 		defer putBuffer(buf)
-		raw, err := prepare(from.p, c.def, c.m, to, buf, &params)
+		raw, err := prepare(from.p, c.def, c.m, to, buf, params)
 		if err != nil {
 			yield(nil, Result[R]{Err: c.notSent(err)})
 			return
 		}
-		ctx, cancel := withDeadline(withOptions(ctx, opts), c.m)
-		defer cancel()
+		ctx := withOptions(ctx, opts)
 		left := false
 		err = from.p.mesh.RequestEach(ctx, from.p, c.m.Name, to, raw, func(who *Info, res []byte, err error) bool {
 			var r Result[R]
@@ -112,17 +110,6 @@ func (c Call[H, C, P, R]) Go(ctx context.Context, from *Port[C, H], to Receivers
 		p.value, p.err = c.Call(ctx, from, to, params, opts...)
 	}()
 	return p
-}
-
-func withDeadline(ctx context.Context, m *Method) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
-	d := m.Timeout
-	if d == 0 {
-		d = DefaultTimeout
-	}
-	return context.WithTimeout(ctx, d)
 }
 
 // ProgressKey is the context key under which a call option hands the mesh a func(json.RawMessage) that wants the

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"peermesh/api"
 	"peermesh/examples/lab"
@@ -187,33 +185,6 @@ func TestBadResults(t *testing.T) {
 			t.Error(string(got), err)
 		}
 	}
-}
-
-func TestDeadlines(t *testing.T) {
-	t.Parallel()
-	d := api.Define[near, far]("t", "1", "")
-	plain := api.IncomingCall[api.None, api.None](d, "plain", "")
-	own := api.IncomingCall[api.None, api.None](d, "own", "", api.Timeout(time.Minute))
-	synctest.Test(t, func(t *testing.T) {
-		var left time.Duration
-		m := &meshOf{node: new(network).node("x"), request: func(ctx context.Context, _ string, _, dst []byte) ([]byte, error) {
-			deadline, _ := ctx.Deadline()
-			left = time.Until(deadline)
-			return append(dst, "null"...), nil
-		}}
-		p := api.Bind(m, d.Invert())
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		for _, c := range []struct {
-			call api.Call[near, far, api.None, api.None]
-			ctx  context.Context
-			want time.Duration
-		}{{plain, t.Context(), api.DefaultTimeout}, {own, t.Context(), time.Minute}, {own, short, time.Second}} {
-			if _, err := c.call.Call(c.ctx, p, api.Any, api.None{}); err != nil || left != c.want {
-				t.Error(left, c.want, err)
-			}
-		}
-	})
 }
 
 func TestPending(t *testing.T) {

@@ -57,8 +57,8 @@ type noteHandlers[P any] struct {
 }
 
 func (h *noteHandlers[P]) run(ctx context.Context, m *Method, params, dst []byte) ([]byte, error) {
-	var p P
-	if err := decodeParams(m, params, &p); err != nil {
+	p, err := unboxedParams[P](m, params)
+	if err != nil {
 		return dst, err
 	}
 	var failed []error
@@ -84,21 +84,29 @@ type callHandlers[P, R any] struct {
 }
 
 func (h *callHandlers[P, R]) run(ctx context.Context, m *Method, params, dst []byte) ([]byte, error) {
-	var p P
-	if err := decodeParams(m, params, &p); err != nil {
+	p, err := unboxedParams[P](m, params)
+	if err != nil {
 		return dst, err
 	}
 	for _, f := range h.load() {
 		r, err := runCall(ctx, m, *f, p)
-		if errors.Is(err, ErrPass) {
-			continue
+		if err == nil {
+			return encodeResult(m, dst, r)
 		}
-		if err != nil {
+		if !errors.Is(err, ErrPass) {
 			return dst, err
 		}
-		return encodeResult(m, dst, &r)
 	}
 	return dst, errNotFound
+}
+
+func unboxedParams[P any](m *Method, raw []byte) (p P, err error) {
+	held := box[P](m.params)
+	defer unbox(m.params, held)
+	if err := decodeParams(m, raw, held); err != nil {
+		return p, err
+	}
+	return *held, nil
 }
 
 func runCall[P, R any](ctx context.Context, m *Method, f func(context.Context, P) (R, error), p P) (r R, err error) {

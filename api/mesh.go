@@ -80,7 +80,7 @@ type Mesh interface {
 	// name on the wire). The report tells per receiver whether it was queued.
 	Notify(ctx context.Context, b Binding, method string, to Receivers, params []byte) (Report, error)
 	// Request calls exactly one receiver, appends the raw result to dst and returns it, keeping neither. params are
-	// the caller's again when it returns. The error is an *Error of the receiver, or a *CallError.
+	// the caller's again when it returns. A ctx without deadline gets the one of the method (Method.Deadline). The error is an *Error of the receiver, or a *CallError.
 	Request(ctx context.Context, b Binding, method string, to Receivers, params, dst []byte) ([]byte, error)
 	// RequestEach calls every receiver at once and yields each outcome as it comes; yield returning false cancels
 	// the rest. It returns an error, and yields nothing, when there is no receiver. The raw result is yield's until

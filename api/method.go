@@ -89,5 +89,13 @@ func Example(params any, result ...any) Option {
 	return func(m *Method) { m.examples = append(m.examples, e) }
 }
 
+// Deadline returns how long a call of the method may take whose context says nothing, also for a nil Method.
+func (m *Method) Deadline() time.Duration {
+	if m == nil || m.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return m.Timeout
+}
+
 // DefaultTimeout is the deadline of a call whose context has none and whose method says nothing.
 const DefaultTimeout = 30 * time.Second

@@ -66,13 +66,15 @@ func encodeParams[P any](m *Method, dst []byte, p *P) ([]byte, error) {
 
 // encodeResult appends a handler's result to dst, validated. A result that is wrong is the handler's fault, not the
 // caller's.
-func encodeResult[R any](m *Method, dst []byte, r *R) ([]byte, error) {
+func encodeResult[R any](m *Method, dst []byte, result R) ([]byte, error) {
+	r := box[R](m.result)
+	defer unbox(m.result, r)
+	*r = result
 	if m.result.typ == noneType || m.result.typ == rawType && len(*any(r).(*json.RawMessage)) == 0 {
 		return append(dst, "null"...), nil
 	}
 	dst, err := encode(m.result, m.Wire, dst, r)
-	var panicked *PanicError
-	if err == nil || errors.As(err, &panicked) {
+	if err == nil || isPanic(err) {
 		return dst, err
 	}
 	return dst, Errorf(CodeInternal, "the result of %s does not fit its definition: %v", m.Wire, err)
@@ -84,16 +86,21 @@ func decodeResult[R any](m *Method, peer string, raw []byte) (r R, err error) {
 	if m.result.typ == noneType {
 		return r, nil
 	}
-	err = decode(m.result, m.Wire, raw, &r)
+	held := box[R](m.result)
+	defer unbox(m.result, held)
+	err = decode(m.result, m.Wire, raw, held)
 	if err == nil {
-		return r, nil
+		return *held, nil
 	}
-	var zero R
-	var panicked *PanicError
-	if !errors.As(err, &panicked) {
+	if !isPanic(err) {
 		err = errors.New(err.Error()) // not the peer's *Error, whatever Validate returns
 	}
-	return zero, &CallError{Peer: peer, Method: m.Wire, Err: fmt.Errorf("%w: the result does not fit the definition: %w", ErrOutcomeUnknown, err)}
+	return r, &CallError{Peer: peer, Method: m.Wire, Err: fmt.Errorf("%w: the result does not fit the definition: %w", ErrOutcomeUnknown, err)}
+}
+
+func isPanic(err error) bool {
+	var panicked *PanicError
+	return errors.As(err, &panicked)
 }
 
 // byName turns params by position into an object.

@@ -10,7 +10,8 @@ import (
 // can be kept and shared.
 type Receivers struct {
 	kind  receiverKind
-	names []string
+	name  string   // the first of the names
+	more  []string // the others
 	where func(*Info) bool
 }
 
@@ -39,12 +40,12 @@ type Peer interface{ ~string | *Info }
 // that is one's own (ErrSelf) is an error of that receiver, and so is a peer that does not bind the other side of the
 // API (ErrNotServed). Naming one twice sends once. A nil *Info is a name that nobody bears.
 func To[P Peer](first P, rest ...P) Receivers {
-	return Receivers{kind: toNamed, names: namesOf(append([]P{first}, rest...))}
+	return named(toNamed, first, rest)
 }
 
 // Except is everybody that All is, less the named peers.
 func Except[P Peer](first P, rest ...P) Receivers {
-	return Receivers{kind: toExcept, names: namesOf(append([]P{first}, rest...))}
+	return named(toExcept, first, rest)
 }
 
 // Where is everybody that All is and f holds for. f is called while the message is being sent, for linked peers, more
@@ -79,34 +80,47 @@ func (r Receivers) holds(p *Info) (ok bool) {
 	return r.where(p)
 }
 
-// namesOf takes the id of an Info rather than its name, so that it stays the same peer when names clash.
-func namesOf[P Peer](ps []P) []string {
-	names := make([]string, 0, len(ps))
-	for _, p := range ps {
-		var n string
-		switch v := any(p).(type) {
-		case *Info:
-			if v == nil {
-				v = new(Info)
-			}
-			if n = v.ID; n == "" {
-				n = v.Name
-			}
-		case string:
-			n = v
-		default:
-			n = reflect.ValueOf(v).String() // a named string type
-		}
-		if !slices.Contains(names, n) {
-			names = append(names, n)
+func named[P Peer](kind receiverKind, first P, rest []P) Receivers {
+	r := Receivers{kind: kind, name: nameOf(first)}
+	for _, p := range rest {
+		if n := nameOf(p); !r.names(n) {
+			r.more = append(r.more, n)
 		}
 	}
-	return names
+	return r
 }
+
+// nameOf takes the id of an Info rather than its name, so that it stays the same peer when names clash.
+func nameOf[P Peer](p P) string {
+	switch v := any(p).(type) {
+	case *Info:
+		if v == nil {
+			return ""
+		}
+		if v.ID == "" {
+			return v.Name
+		}
+		return v.ID
+	case string:
+		return v
+	default:
+		return reflect.ValueOf(v).String() // a named string type
+	}
+}
+
+func (r *Receivers) names(name string) bool { return r.name == name || slices.Contains(r.more, name) }
 
 // Named returns the names and ids that To or Except was given; ok is false for All, Any and Where.
 func (r Receivers) Named() (names []string, ok bool) {
-	return r.names, r.kind == toNamed || r.kind == toExcept
+	if r.kind != toNamed && r.kind != toExcept {
+		return nil, false
+	}
+	return append([]string{r.name}, r.more...), true
+}
+
+// One returns the name or id that To was given when that is one; ok is false for all other Receivers.
+func (r Receivers) One() (name string, ok bool) {
+	return r.name, r.kind == toNamed && len(r.more) == 0
 }
 
 // IsAny reports whether r is Any.
@@ -120,9 +134,9 @@ func (r Receivers) IsTo() bool { return r.kind == toNamed }
 func (r Receivers) Matches(p *Info) bool {
 	switch r.kind {
 	case toNamed:
-		return slices.Contains(r.names, p.Name) || p.ID != "" && slices.Contains(r.names, p.ID)
+		return r.names(p.Name) || p.ID != "" && r.names(p.ID)
 	case toExcept:
-		return !slices.Contains(r.names, p.Name) && (p.ID == "" || !slices.Contains(r.names, p.ID))
+		return !r.names(p.Name) && (p.ID == "" || !r.names(p.ID))
 	case toWhere:
 		return r.holds(p)
 	}
@@ -133,9 +147,9 @@ func (r Receivers) Matches(p *Info) bool {
 func (r Receivers) String() string {
 	switch r.kind {
 	case toNamed:
-		return strings.Join(r.names, ",")
+		return strings.Join(append([]string{r.name}, r.more...), ",")
 	case toExcept:
-		return "all but " + strings.Join(r.names, ",")
+		return "all but " + strings.Join(append([]string{r.name}, r.more...), ",")
 	case toWhere:
 		return "some"
 	case toAny:

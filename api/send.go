@@ -51,7 +51,7 @@ func (p *port) handlers(def *definition, m *Method) runner {
 func (n Note[H, S, P]) Send(ctx context.Context, from *Port[S, H], to Receivers, params P) (Report, error) {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	raw, err := prepare(from.p, n.def, n.m, to, buf, &params)
+	raw, err := prepare(from.p, n.def, n.m, to, buf, params)
 	if err != nil {
 		return Report{}, fmt.Errorf("send %s: %w", n.m.Wire, err)
 	}
@@ -60,14 +60,17 @@ func (n Note[H, S, P]) Send(ctx context.Context, from *Port[S, H], to Receivers,
 
 // prepare does what can be done before anything is sent: it encodes the params into buf, and looks for what speaks
 // against sending them. Absent params are nil.
-func prepare[P any](from *port, def *definition, m *Method, to Receivers, buf *buffer, params *P) ([]byte, error) {
+func prepare[P any](from *port, def *definition, m *Method, to Receivers, buf *buffer, params P) ([]byte, error) {
 	if from.def != def {
 		return nil, ErrWrongPort
 	}
 	if err := to.try(from.mesh, m.Wire); err != nil {
 		return nil, err
 	}
-	raw, err := encodeParams(m, buf.b, params)
+	held := box[P](m.params)
+	defer unbox(m.params, held)
+	*held = params
+	raw, err := encodeParams(m, buf.b, held)
 	if err != nil || len(raw) == 0 {
 		return nil, err
 	}

@@ -63,41 +63,42 @@ func textOf(raw []byte) []byte {
 
 // Append appends m as a JSON object, or nothing when there is nothing to say. A deadline that is closer than a
 // millisecond is written as one, for 0 would mean none.
-func (m *Meta) Append(dst []byte) []byte {
+func (m Meta) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, '{')
-	key := func(name string) {
-		if dst[len(dst)-1] != '{' {
-			dst = append(dst, ',')
-		}
-		dst = append(append(append(dst, '"'), name...), `":`...)
-	}
 	if m.Timeout > 0 {
-		key("timeout_ms")
+		dst = appendKey(dst, "timeout_ms")
 		dst = strconv.AppendInt(dst, max(1, m.Timeout.Milliseconds()), 10)
 	}
 	if m.Progress != nil {
-		key("progress")
+		dst = appendKey(dst, "progress")
 		dst = append(dst, m.Progress...)
 	}
 	if m.TraceParent != nil {
-		key("traceparent")
+		dst = appendKey(dst, "traceparent")
 		dst = appendText(dst, m.TraceParent)
 	}
 	if m.TraceState != nil {
-		key("tracestate")
+		dst = appendKey(dst, "tracestate")
 		dst = appendText(dst, m.TraceState)
 	}
 	if m.Idem != nil {
-		key("idem")
+		dst = appendKey(dst, "idem")
 		dst = appendText(dst, m.Idem)
 	}
 	if m.Handler > 0 {
-		key("handler_us")
+		dst = appendKey(dst, "handler_us")
 		dst = strconv.AppendInt(dst, m.Handler.Microseconds(), 10)
 	}
 	if len(dst) == start+1 {
 		return dst[:start]
 	}
 	return append(dst, '}')
+}
+
+func appendKey(dst []byte, name string) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(append(append(dst, '"'), name...), `":`...)
 }

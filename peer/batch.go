@@ -83,7 +83,7 @@ func (b *batchReply) arrived() {
 	if !last {
 		return
 	}
-	b.shrink(b.link.p.cfg.Limits.MaxFrame)
+	b.shrink(b.link.limitOut())
 	text := append([]byte{'['}, bytes.Join(b.answers, []byte{','})...)
 	text = append(text, ']')
 	b.link.p.tapSent(b.link, text)

@@ -14,7 +14,7 @@ import (
 )
 
 // pairOf makes a camera and viewers that are linked by TCP on loopback, signing every message.
-func pairOf(b *testing.B, viewers int) (*api.Port[lab.Camera, lab.Viewer], []*api.Port[lab.Viewer, lab.Camera], *atomic.Int64) {
+func pairOf(b testing.TB, viewers int) (*api.Port[lab.Camera, lab.Viewer], []*api.Port[lab.Viewer, lab.Camera], *atomic.Int64) {
 	b.Helper()
 	keys, err := security.NewKeyring(security.Entry{Key: security.NewKey(), Send: true})
 	if err != nil {

@@ -574,3 +574,48 @@ func TestAnyTakesTheLeastBusy(t *testing.T) {
 		}
 	})
 }
+
+// TestDeadlines: a call whose context says nothing ends after the method's time, or 30 s, and the handler knows.
+func TestDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type near struct{}
+		type far struct{}
+		d := api.Define[near, far]("t", "1", "")
+		plain := api.IncomingCall[api.None, time.Time](d, "plain", "")
+		own := api.IncomingCall[api.None, time.Time](d, "own", "", api.Timeout(time.Minute))
+		mesh := peertest.New(t)
+		a, b := mesh.Peer("a"), mesh.Peer("b")
+		port, view := api.Bind(a, d), api.Bind(b, d.Invert())
+		silent := false
+		handle := func(ctx context.Context, _ api.None) (time.Time, error) {
+			if silent {
+				<-ctx.Done()
+			}
+			deadline, _ := ctx.Deadline()
+			return deadline, nil
+		}
+		plain.Handle(port, handle)
+		own.Handle(port, handle)
+		mesh.Join(a, b)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, c := range []struct {
+			call api.Call[near, far, api.None, time.Time]
+			ctx  context.Context
+			want time.Duration
+		}{{plain, t.Context(), api.DefaultTimeout}, {own, t.Context(), time.Minute}, {own, short, time.Second}} {
+			began := time.Now()
+			at, err := c.call.Call(c.ctx, view, api.To("a"), api.None{})
+			if err != nil || at.Sub(began).Round(10*time.Millisecond) != c.want {
+				t.Errorf("the handler's deadline is in %s, want %s (%v)", at.Sub(began), c.want, err)
+			}
+		}
+		silent = true
+		mesh.Net.HalfOpen("a", "b") // nobody says that it is over
+		began := time.Now()
+		_, err := plain.Call(t.Context(), view, api.To("a"), api.None{})
+		if d := time.Since(began); d > api.DefaultTimeout || !errors.Is(err, api.ErrOutcomeUnknown) {
+			t.Errorf("%v after %s", err, d)
+		}
+	})
+}

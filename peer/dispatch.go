@@ -120,28 +120,25 @@ func (p *Peer) laneOf(l *link, m *message) *lane {
 	if m.handle != nil {
 		return l.in.laneOf("rpc")
 	}
-	name, _, _, _ := m.binding.API()
-	return l.in.laneOf("." + name)
+	return l.in.laneOf(m.binding.lane)
 }
 
 func (p *Peer) concurrentLane(m *api.Method) *lane {
 	if n, ok := p.lanes.Load(m); ok {
 		return n.(*lane)
 	}
-	n, _ := p.lanes.LoadOrStore(m, &lane{limit: m.Concurrent, run: p.handle, start: p.wg.Go})
+	n, _ := p.lanes.LoadOrStore(m, &lane{limit: m.Concurrent, run: p.handle, wg: &p.wg})
 	return n.(*lane)
 }
 
 // lookup finds the bound API that handles a method.
-func (p *Peer) lookup(method []byte) (api.Binding, *api.Method) {
+func (p *Peer) lookup(method []byte) (*bound, *api.Method) {
 	bound := *p.bindings.Load()
-	name := ""
-	if i := bytes.LastIndexByte(method, '.'); i >= 0 {
-		name = string(method[:i])
-	}
-	if b := bound[name]; b != nil && name != "" {
-		if m := b.incoming[string(method[len(name)+1:])]; m != nil {
-			return b, m
+	if i := bytes.LastIndexByte(method, '.'); i > 0 {
+		if b := bound[string(method[:i])]; b != nil {
+			if m := b.incoming[string(method[i+1:])]; m != nil {
+				return b, m
+			}
 		}
 	}
 	if b := bound[""]; b != nil {
@@ -184,6 +181,13 @@ func (p *Peer) handle(m *message) {
 
 // judge logs and counts what a handler returned, and makes of it what the caller gets.
 func (p *Peer) judge(m *message, err error) error {
+	if err == nil && (!m.request || m.Err() == nil) {
+		return nil
+	}
+	return p.judgeError(m, err)
+}
+
+func (p *Peer) judgeError(m *message, err error) error {
 	var panicked *api.PanicError
 	if errors.As(err, &panicked) {
 		p.stats.panics.Add(1)
@@ -227,14 +231,15 @@ func (p *Peer) judge(m *message, err error) error {
 func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) {
 	l := m.link
 	var meta []byte
+	var room [48]byte
 	if l.speaksMeta() {
-		meta = (&codec.Meta{Handler: max(took, time.Microsecond)}).Append(nil)
+		meta = codec.Meta{Handler: max(took, time.Microsecond)}.Append(room[:0])
 	}
 	scratch := resultBytes.Get().(*[]byte)
 	defer putBytes(scratch)
 	text := (*scratch)[:0]
-	var own *api.Error
-	if errors.As(err, &own) {
+	own := ownError(err)
+	if own != nil {
 		text = codec.AppendError(text, m.id, own, meta)
 	} else {
 		text = codec.AppendResult(text, m.id, result, meta)
@@ -243,11 +248,7 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is nested too deep to be sent"}
 		text, own = codec.AppendError(text[:0], m.id, e, meta), e
 	}
-	limit := p.cfg.Limits.MaxFrame
-	if l.maxOut > 0 {
-		limit = min(limit, l.maxOut)
-	}
-	if len(text) > limit && own == nil {
+	if limit := l.limitOut(); len(text) > limit && own == nil {
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is too large to be sent"}
 		text = codec.AppendError(text[:0], m.id, e.WithData(map[string]int{"limit": limit, "size": len(text)}), meta)
 	}
@@ -259,6 +260,16 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 	}
 	p.tapAnswered(m, text, took)
 	_ = l.push(text, m.verdict.Reply(), answer)
+}
+
+// ownError returns the error object that a handler's outcome is answered with, nil for a result.
+func ownError(err error) *api.Error {
+	if err == nil {
+		return nil
+	}
+	var own *api.Error
+	errors.As(err, &own)
+	return own
 }
 
 // tooDeep reports a message of ours that no receiver would take. Only one with many brackets needs a look.

@@ -204,7 +204,7 @@ func (in *inbound) laneOf(name string) *lane {
 	defer in.mu.Unlock()
 	n := in.lanes[name]
 	if n == nil {
-		n = &lane{limit: 1, run: in.link.p.handle, start: in.link.p.wg.Go}
+		n = &lane{limit: 1, run: in.link.p.handle, wg: &in.link.p.wg}
 		in.lanes[name] = n
 	}
 	return n

@@ -11,7 +11,7 @@ type lane struct {
 	running int
 	waiting []*message
 	run     func(*message)
-	start   func(func()) // starts a goroutine that somebody waits for
+	wg      *sync.WaitGroup // of whoever waits for the goroutines
 }
 
 // add appends a message. What bounds the lane is counted by the link, before.
@@ -21,14 +21,21 @@ func (n *lane) add(m *message) {
 	defer n.mu.Unlock()
 	if n.running < n.limit {
 		n.running++
-		n.start(func() { n.work(m) })
+		n.startLocked(m)
 		return
 	}
 	n.waiting = append(n.waiting, m)
 }
 
+// startLocked runs m, and what comes after it, on a goroutine of its own.
+func (n *lane) startLocked(m *message) {
+	n.wg.Add(1)
+	go n.work(m)
+}
+
 // work runs m and then what waits, until nothing does or the turn was given up.
 func (n *lane) work(m *message) {
+	defer n.wg.Done()
 	for m != nil {
 		n.run(m)
 		m = n.next(m)
@@ -71,5 +78,5 @@ func (n *lane) free(m *message) {
 		return
 	}
 	next := n.popLocked()
-	n.start(func() { n.work(next) })
+	n.startLocked(next)
 }

@@ -69,7 +69,9 @@ type link struct {
 	shake    *security.Responder // between rpc.hello and rpc.auth
 	after    *link               // nothing is taken in before the other end has said bye on this one
 	msg      codec.Message
-	parsed   bool // msg holds the payload, or parseErr says why not
+	verdict  security.Verdict
+	kind     func([]byte) security.Kind // kindOf, made once
+	parsed   bool                       // msg holds the payload, or parseErr says why not
 	parseErr error
 	secHeld  []byte       // what secinfo is kept in
 	secinfo  []byte       // params of the secinfo that came last
@@ -102,6 +104,7 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 	l.reader = codec.NewReader(stamped{l}, conn.Framing, maxNewFrame)
 	l.reader.Reserve = l.reserve
 	l.reader.Oversized = l.oversized
+	l.kind = l.kindOf
 	if conn.Framing != nil {
 		l.framing.Store(&conn.Framing)
 	}
@@ -355,6 +358,23 @@ func (l *link) signs() bool {
 		return l.dialled && l.p.cfg.Keys.Len() > 0 || s.Signed()
 	}
 	return l.info.Load().Verified
+}
+
+// signsReadable reports whether the messages on the link are signed as they are, so that a broadcast is hashed once for
+// all of them.
+func (l *link) signsReadable() bool {
+	if l.session != nil {
+		return l.session.Protection() == security.Signed
+	}
+	return l.p.hmac != nil
+}
+
+// limitOut is the greatest JSON text that may be sent.
+func (l *link) limitOut() int {
+	if l.maxOut > 0 {
+		return min(l.maxOut, l.p.cfg.Limits.MaxFrame)
+	}
+	return l.p.cfg.Limits.MaxFrame
 }
 
 // speaksMeta reports whether the other end takes the member meta.

@@ -19,7 +19,7 @@ type message struct {
 	link    *link
 	sender  *api.Info
 	verdict security.Verdict
-	binding api.Binding
+	binding *bound
 	method  *api.Method
 	handle  func(ctx context.Context, m *message, dst []byte) ([]byte, error) // of the protocol's own methods; else nil
 	name    string                                                            // on the wire

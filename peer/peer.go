@@ -41,6 +41,7 @@ type Peer struct {
 	seen        *security.Hellos
 
 	ids       atomic.Uint64
+	fanOuts   sync.Pool // the peer's own, for channels and timers belong to the test that made them
 	bindings  atomic.Pointer[map[string]*bound]
 	members   atomic.Pointer[[]*link] // sorted; read by senders without a lock
 	lanes     sync.Map                // of methods that run concurrently: *api.Method → *lane
@@ -84,6 +85,7 @@ type Peer struct {
 type bound struct {
 	api.Binding
 	incoming map[string]*api.Method
+	lane     string // in which its messages wait for their turn
 }
 
 // dialRate bounds how often we dial, beyond a first burst that lets a whole mesh be joined at once.
@@ -218,7 +220,7 @@ func (p *Peer) Bind(b api.Binding) error {
 		_, _, was, _ := o.API()
 		return fmt.Errorf("peer: the side %s of %q cannot be bound: its side %s is bound already", side, name, was)
 	}
-	now := map[string]*bound{name: {b, incoming}}
+	now := map[string]*bound{name: {b, incoming, "." + name}}
 	for n, o := range old {
 		now[n] = o
 	}
@@ -238,7 +240,7 @@ func (p *Peer) Wait(ctx context.Context, b api.Binding, to api.Receivers) error 
 		return api.ErrClosed
 	}
 	return p.until(ctx, func() bool {
-		r := p.resolve(to, b, "", nil, true)
+		r := p.resolve(to, b, "", nil, true, nil)
 		return len(r.links) > 0 && len(r.refused) == 0
 	})
 }

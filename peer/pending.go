@@ -136,10 +136,15 @@ func (c *call) finish(result []byte, err error) {
 
 // outcome makes the caller's error of what ended the call.
 func (c *call) outcome() error {
+	if c.err == nil {
+		return nil
+	}
+	return c.failure()
+}
+
+func (c *call) failure() error {
 	var remote *api.Error
 	switch {
-	case c.err == nil:
-		return nil
 	case !errors.As(c.err, &remote):
 	case remote.Code == api.CodeDeadline: // the deadline was ours; the peer has only noticed first
 		return callError(c.to, c.method, api.ErrOutcomeUnknown, fmt.Errorf("%w: %w", context.DeadlineExceeded, remote))
@@ -193,7 +198,7 @@ func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
 // from reports whether an answer is of whom the call was sent to. A group key proves the name's holder to be a member
 // and no more, and is changed while calls are in flight: there the name counts.
 func (c *call) from(v *security.Verdict) bool {
-	if !c.to.Verified {
+	if !c.to.Verified || c.link.session != nil { // in a session nobody else can speak
 		return true
 	}
 	now := v.Principal.String()
@@ -258,10 +263,13 @@ func (l *link) progressed(params []byte) {
 	if !ok {
 		return
 	}
+	var wanted *progressQueue
 	l.calls.mu.Lock()
-	c := l.calls.calls[id]
+	if c := l.calls.calls[id]; c != nil {
+		wanted = c.progress
+	}
 	l.calls.mu.Unlock()
-	if c != nil && c.progress != nil {
-		c.progress.push(p.Value)
+	if wanted != nil {
+		wanted.push(p.Value)
 	}
 }

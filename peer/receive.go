@@ -29,7 +29,9 @@ func (l *link) receive(frame []byte) error {
 		l.count("hello")
 		return &closeError{reason: reasonRefused, err: errInterleaved}
 	}
-	verdict, payload, err := l.sec.Open(l.secinfo, frame, l.kindOf)
+	var payload []byte
+	verdict := &l.verdict // whoever keeps it makes a copy
+	l.verdict, payload, err = l.sec.Open(l.secinfo, frame, l.kind)
 	if l.p.keyless {
 		verdict.Principal.Role = security.RoleMember // everybody on this machine is
 	}
@@ -48,12 +50,12 @@ func (l *link) receive(frame []byte) error {
 	}
 	l.parsed = false
 	if verdict.Verified || l.parseErr == nil || codec.IsBatch(payload) && codec.Valid(payload) {
-		l.acquaint(&verdict)
+		l.acquaint(verdict)
 	}
 	if codec.IsBatch(payload) {
-		err = l.receiveBatch(payload, &verdict, secinfo)
+		err = l.receiveBatch(payload, verdict, secinfo)
 	} else {
-		err = l.receiveMessage(&verdict, payload, secinfo, l.parseErr, nil)
+		err = l.receiveMessage(verdict, payload, secinfo, l.parseErr, nil)
 	}
 	if l.fresh {
 		l.fresh = false

@@ -15,23 +15,19 @@ type resolved struct {
 
 // resolve finds the links of the receivers. strict asks for peers that bind the other side of the API, as calls do; a
 // notification also goes to those who hear everything. A nil binding takes every peer that hears the API of method.
-func (p *Peer) resolve(to api.Receivers, b api.Binding, method string, m *api.Method, strict bool) resolved {
-	var r resolved
-	names, named := to.Named()
+//
+// The links are appended to room.
+func (p *Peer) resolve(to api.Receivers, b api.Binding, method string, m *api.Method, strict bool, room []*link) resolved {
+	r := resolved{links: room}
 	members := *p.members.Load()
-	if named && to.IsTo() {
+	if to.IsTo() {
+		if name, ok := to.One(); ok {
+			p.resolveName(&r, members, name, b, method, strict)
+			return r
+		}
+		names, _ := to.Named()
 		for _, name := range names {
-			l, err := p.find(members, name)
-			if err == nil && !serves(l.info.Load(), b, method, strict) {
-				err = api.ErrNotServed
-			}
-			if err != nil {
-				r.refused = append(r.refused, api.Refusal{Peer: name, Err: fmt.Errorf("%w: %s", err, name)})
-				continue
-			}
-			if !slices.Contains(r.links, l) {
-				r.links = append(r.links, l)
-			}
+			p.resolveName(&r, members, name, b, method, strict)
 		}
 		return r
 	}
@@ -43,9 +39,24 @@ func (p *Peer) resolve(to api.Receivers, b api.Binding, method string, m *api.Me
 	}
 	if to.IsAny() && len(r.links) > 0 {
 		busy := func(a, b *link) int { return a.calls.count() - b.calls.count() }
-		r.links = []*link{slices.MinFunc(r.links, busy)}
+		r.links[0] = slices.MinFunc(r.links, busy)
+		r.links = r.links[:1]
 	}
 	return r
+}
+
+func (p *Peer) resolveName(r *resolved, members []*link, name string, b api.Binding, method string, strict bool) {
+	l, err := p.find(members, name)
+	if err == nil && !serves(l.info.Load(), b, method, strict) {
+		err = api.ErrNotServed
+	}
+	if err != nil {
+		r.refused = append(r.refused, api.Refusal{Peer: name, Err: fmt.Errorf("%w: %s", err, name)})
+		return
+	}
+	if !slices.Contains(r.links, l) {
+		r.links = append(r.links, l)
+	}
 }
 
 // find returns the link of a peer by its id, or by its name where only one bears it. Those who introduced themselves
