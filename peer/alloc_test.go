@@ -13,7 +13,7 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("skip: the race detector allocates")
 	}
-	cam, views, _ := pairOf(t, 8)
+	cam, views, _ := pairOf(t, 8, "tcp")
 	arrived := make(chan struct{}, 8)
 	for _, v := range views {
 		lab.Frame.Handle(v, func(context.Context, lab.FrameInfo) error { arrived <- struct{}{}; return nil })

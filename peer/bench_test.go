@@ -3,6 +3,7 @@ package peer_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,16 +14,24 @@ import (
 	"peermesh/security"
 )
 
-// pairOf makes a camera and viewers that are linked by TCP on loopback, signing every message.
-func pairOf(b testing.TB, viewers int) (*api.Port[lab.Camera, lab.Viewer], []*api.Port[lab.Viewer, lab.Camera], *atomic.Int64) {
+// pairOf makes a camera and viewers that are linked on loopback.
+func pairOf(b testing.TB, viewers int, scheme string, change ...func(*peer.Config)) (*api.Port[lab.Camera, lab.Viewer], []*api.Port[lab.Viewer, lab.Camera], *atomic.Int64) {
 	b.Helper()
 	keys, err := security.NewKeyring(security.Entry{Key: security.NewKey(), Send: true})
 	if err != nil {
 		b.Fatal(err)
 	}
 	join := func(name string, peers ...string) *peer.Peer {
-		p, err := peer.New(peer.Config{Mesh: "bench", Name: name, Keys: keys, Throwaway: true, Listen: []string{"127.0.0.1:0"},
-			NoMDNS: true, NoLocal: true, Peers: peers, Settle: -1})
+		known, err := security.OpenKnownPeers("")
+		if err != nil {
+			b.Fatal(err)
+		}
+		cfg := peer.Config{Mesh: "bench", Name: name, Keys: keys, Throwaway: true, KnownPeers: known, Listen: []string{"127.0.0.1:0"},
+			NoMDNS: true, NoLocal: true, Peers: peers, Settle: -1}
+		for _, f := range change {
+			f(&cfg)
+		}
+		p, err := peer.New(cfg)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -40,7 +49,7 @@ func pairOf(b testing.TB, viewers int) (*api.Port[lab.Camera, lab.Viewer], []*ap
 	var received atomic.Int64
 	var views []*api.Port[lab.Viewer, lab.Camera]
 	for i := range viewers {
-		p := join(fmt.Sprintf("desk%d", i), camera.Self().Address)
+		p := join(fmt.Sprintf("desk%d", i), scheme+"://"+camera.Self().Address)
 		view := api.Bind(p, lab.API.Invert())
 		lab.Frame.Handle(view, func(context.Context, lab.FrameInfo) error { received.Add(1); return nil })
 		if err := p.Join(b.Context()); err != nil {
@@ -57,39 +66,56 @@ func pairOf(b testing.TB, viewers int) (*api.Port[lab.Camera, lab.Viewer], []*ap
 	return cam, views, &received
 }
 
-// BenchmarkCall is one call after the other, both ends in one process, typed and signed.
+// ways are how messages may travel.
+var ways = []struct {
+	name, scheme string
+	change       func(*peer.Config)
+}{
+	{"sealed", "tcp", func(*peer.Config) {}},
+	{"signed", "tcp", func(c *peer.Config) { c.Protection = security.Signed }},
+	{"unsigned", "tcp", func(c *peer.Config) { c.Keys = &security.Keyring{} }},
+	{"websocket", "ws", func(*peer.Config) {}},
+}
+
+// BenchmarkCall is one call after the other, both ends in one process, typed.
 func BenchmarkCall(b *testing.B) {
-	_, views, _ := pairOf(b, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := lab.Snap.Call(b.Context(), views[0], api.To("cam1"), lab.SnapParams{ExposureMS: 20}); err != nil {
-			b.Fatal(err)
-		}
+	for _, way := range ways {
+		b.Run(way.name, func(b *testing.B) {
+			_, views, _ := pairOf(b, 1, way.scheme, way.change)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := lab.Snap.Call(b.Context(), views[0], api.To("cam1"), lab.SnapParams{ExposureMS: 20}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
 // BenchmarkCall64 has 64 callers on one link.
 func BenchmarkCall64(b *testing.B) {
-	_, views, _ := pairOf(b, 1)
-	b.ReportAllocs()
-	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := lab.Snap.Call(b.Context(), views[0], api.To("cam1"), lab.SnapParams{ExposureMS: 20}); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
+	for _, way := range ways {
+		b.Run(way.name, func(b *testing.B) {
+			_, views, _ := pairOf(b, 1, way.scheme, way.change)
+			b.ReportAllocs()
+			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := lab.Snap.Call(b.Context(), views[0], api.To("cam1"), lab.SnapParams{ExposureMS: 20}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
 }
 
-// BenchmarkBroadcast counts a broadcast as done when all its receivers have handled it. Messages that are signed one by
-// one are remembered by their receivers, 262,144 of a sender in four minutes: run it with -benchtime 100000x, not for a
-// time.
+// BenchmarkBroadcast counts a broadcast as done when all its receivers have handled it.
 func BenchmarkBroadcast(b *testing.B) {
 	for _, n := range []int{1, 8} {
 		b.Run(fmt.Sprintf("to=%d", n), func(b *testing.B) {
-			cam, _, received := pairOf(b, n)
+			cam, _, received := pairOf(b, n, "tcp")
 			b.ReportAllocs()
 			var queued, refused int64
 			for b.Loop() {
