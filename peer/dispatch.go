@@ -156,7 +156,7 @@ func (p *Peer) handle(m *message) {
 	dst := resultBytes.Get().(*[]byte)
 	started := time.Now()
 	var result []byte
-	err := m.Err() // cancelled or late before its turn came
+	err := m.errAt(started) // cancelled or late before its turn came
 	if err == nil {
 		if m.handle != nil {
 			result, err = m.handle(m, m, (*dst)[:0])
@@ -165,8 +165,9 @@ func (p *Peer) handle(m *message) {
 			result, err = m.binding.Dispatch(m, name, m.params, (*dst)[:0])
 		}
 	}
-	took := time.Since(started)
-	err = p.judge(m, err)
+	ended := time.Now()
+	took := ended.Sub(started)
+	err = p.judge(m, err, ended)
 	if m.request {
 		l.in.release(m)
 		p.answer(m, result, err, took)
@@ -180,20 +181,21 @@ func (p *Peer) handle(m *message) {
 }
 
 // judge logs and counts what a handler returned, and makes of it what the caller gets.
-func (p *Peer) judge(m *message, err error) error {
-	if err == nil && (!m.request || m.Err() == nil) {
+func (p *Peer) judge(m *message, err error, now time.Time) error {
+	cancelled := m.errAt(now)
+	if err == nil && (!m.request || cancelled == nil) {
 		return nil
 	}
-	return p.judgeError(m, err)
+	return p.judgeError(m, err, cancelled)
 }
 
-func (p *Peer) judgeError(m *message, err error) error {
+func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	var panicked *api.PanicError
 	if errors.As(err, &panicked) {
 		p.stats.panics.Add(1)
 		p.log.Error("a handler panicked", "method", m.name, "from", m.sender.Name, "panic", panicked.Value, "stack", string(panicked.Stack))
 	}
-	if cancelled := m.Err(); cancelled != nil && m.request {
+	if cancelled != nil && m.request {
 		if errors.Is(cancelled, context.DeadlineExceeded) {
 			return errDeadline
 		}

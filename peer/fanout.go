@@ -106,7 +106,7 @@ func (f *fanOut) text(l *link) []byte {
 		return f.plain
 	}
 	if len(f.rich) == 0 {
-		meta := codec.Meta{Timeout: max(time.Millisecond, time.Until(f.deadline))}
+		meta := codec.Meta{Timeout: max(time.Millisecond, f.deadline.Sub(f.started))}
 		if f.progress != nil {
 			meta.Progress = strconv.AppendUint(nil, f.id, 10)
 		}

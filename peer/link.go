@@ -68,6 +68,7 @@ type link struct {
 	reader   *codec.Reader
 	shake    *security.Responder // between rpc.hello and rpc.auth
 	after    *link               // nothing is taken in before the other end has said bye on this one
+	readAt   time.Time // when what is being taken in was read
 	msg      codec.Message
 	verdict  security.Verdict
 	kind     func([]byte) security.Kind // kindOf, made once
@@ -246,6 +247,7 @@ func (s stamped) Read(p []byte) (int, error) {
 		s.l.p.clock.nudge() // its payload is not there yet: from now on its time runs
 	}
 	n, err := s.l.conn.Read(p)
+	s.l.readAt = time.Now()
 	if n > 0 && s.l.session == nil { // in a session only what is verified counts
 		s.l.heard()
 	}
@@ -254,7 +256,7 @@ func (s stamped) Read(p []byte) (int, error) {
 
 // heard notes a sign of life.
 func (l *link) heard() {
-	l.lastIn.Store(l.p.sinceStart())
+	l.lastIn.Store(int64(l.readAt.Sub(l.p.start)))
 	if l.suspect.Load() {
 		l.p.clock.nudge() // it is back
 	}

@@ -52,7 +52,7 @@ type afterFunc struct{ f func() }
 
 // newMessage copies what the handlers will need out of the reader's buffer.
 func (l *link) newMessage(m *codec.Message, v *security.Verdict, secinfo []byte) *message {
-	msg := &message{link: l, sender: l.senderOf(v), verdict: *v, request: m.Kind == codec.Request, arrived: time.Now()}
+	msg := &message{link: l, sender: l.senderOf(v), verdict: *v, request: m.Kind == codec.Request, arrived: l.readAt}
 	msg.buf = messageBytes.Get().(*[]byte)
 	buf := (*msg.buf)[:0]
 	if need := len(m.ID) + len(m.Params) + len(secinfo) + len(m.Meta); cap(buf) < need {
@@ -121,9 +121,17 @@ func (m *message) startTimerLocked() {
 
 // Err implements context.Context.
 func (m *message) Err() error {
+	if m.expires.IsZero() {
+		return m.errAt(time.Time{})
+	}
+	return m.errAt(time.Now())
+}
+
+// errAt is Err at a moment that is known.
+func (m *message) errAt(now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err == nil && !m.expires.IsZero() && !time.Now().Before(m.expires) {
+	if m.err == nil && !m.expires.IsZero() && !now.Before(m.expires) {
 		m.endLocked(context.DeadlineExceeded)
 	}
 	return m.err

@@ -76,7 +76,7 @@ func (l *link) receiveSecInfo(params []byte) error {
 	}
 	l.secHeld = append(l.secHeld[:0], params...) // they are a range of the reader's buffer
 	l.secinfo = l.secHeld
-	l.awaiting.Store(l.p.sinceStart() + 1)
+	l.awaiting.Store(int64(l.readAt.Sub(l.p.start)) + 1)
 	if !l.known.Load() && l.p.knowsKey(l.secinfo) {
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
 	}
