@@ -30,6 +30,7 @@ type check struct {
 	items              *check
 	elem               *check // of a pointer: null, or what elem demands; nothing else is set then
 	demands            bool   // whether something more than types is demanded, here or below
+	limits             bool   // whether something more than types and presence is: what a Go value may break
 	defaults           bool   // whether there is a default below
 }
 
@@ -138,8 +139,9 @@ func (c *compiler) compile(s *jsonschema.Schema) *check {
 		k.pattern, _ = regexp.Compile(s.Pattern) // a schema with a bad one does not get here
 	}
 	k.enum = enumOf(s.Enum)
-	k.demands = k.min != nil || k.max != nil || k.minLen > 0 || k.maxLen >= 0 || k.pattern != nil || k.enum != nil ||
+	k.limits = k.min != nil || k.max != nil || k.minLen > 0 || k.maxLen >= 0 || k.pattern != nil || k.enum != nil ||
 		k.minItems > 0 || k.maxItems >= 0
+	k.demands = k.limits
 	c.compileMembers(k, s)
 	k.items = c.compile(s.Items)
 	k.values = c.compile(s.AdditionalProperties)
@@ -205,8 +207,8 @@ func (c *compiler) settle() {
 		changed = false
 		for _, k := range c.all {
 			lift := func(below *check) {
-				if below != nil && (below.demands && !k.demands || below.defaults && !k.defaults) {
-					k.demands, k.defaults, changed = k.demands || below.demands, k.defaults || below.defaults, true
+				if below != nil && (below.demands && !k.demands || below.limits && !k.limits || below.defaults && !k.defaults) {
+					k.demands, k.limits, k.defaults, changed = k.demands || below.demands, k.limits || below.limits, k.defaults || below.defaults, true
 				}
 			}
 			lift(k.items)
