@@ -68,7 +68,7 @@ type link struct {
 	reader   *codec.Reader
 	shake    *security.Responder // between rpc.hello and rpc.auth
 	after    *link               // nothing is taken in before the other end has said bye on this one
-	readAt   time.Time // when what is being taken in was read
+	readAt   time.Time           // when what is being taken in was read
 	msg      codec.Message
 	verdict  security.Verdict
 	kind     func([]byte) security.Kind // kindOf, made once
