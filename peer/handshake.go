@@ -254,7 +254,7 @@ func (l *link) respond() error {
 		err = l.p.admit(remote)
 	}
 	l.shake = nil
-	l.secure(session)
+	l.p.change(func() { l.secure(session) }) // under the lock, for the clock looks at it too
 	if err != nil {
 		reason := reasonToTell(err)
 		l.count("refused")
