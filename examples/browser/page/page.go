@@ -32,7 +32,7 @@ var files embed.FS
 // KeyLife bounds how long a page's key is good for, should nobody Forget it.
 const KeyLife = 24 * time.Hour
 
-// Listen listens for browsers on an address of this machine, and returns the page's origin, which belongs into
+// Listen listens for browsers on an address of this machine, and returns the page's origin, which belongs in
 // peer.Config.Origins. Elsewhere a page without TLS could not sign: browsers keep WebCrypto from it.
 func Listen(addr string) (ln net.Listener, origin string, err error) {
 	if ln, err = net.Listen("tcp", addr); err != nil {

@@ -62,7 +62,7 @@ export class Peer {
   #in = Promise.resolve() // what came in is verified, and what goes out signed, one after the other
   #out = Promise.resolve()
   #fields = null // of the frame to come
-  #why = 'the other end closed it'
+  #why = '' // we have ended the link
   onclose = () => {}
 
   // connect opens the link and introduces the page with what it binds: {"lab.camera": {version, side}}.
@@ -80,11 +80,7 @@ export class Peer {
       const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
       for (const frame of text.split('\0')) if (frame) this.#in = this.#in.then(() => this.#receive(frame))
     }
-    this.ws.onclose = () => {
-      for (const settle of this.#pending.values()) settle({ error: { message: 'the link ended' } })
-      for (const abort of this.#running.values()) abort.abort()
-      this.onclose(this.#why)
-    }
+    this.ws.onclose = () => { this.#in = this.#in.then(() => this.#end()) } // after what came before
     const id = Array.from(random(32), (b) => 'abcdefghijklmnopqrstuvwxyz234567'[b & 31]).join('')
     const hello = this.call('rpc.hello', { v: '1', id, name, boot: `${this.#started}-${hex(random(4))}` })
     this.notify('rpc.apis', { apis })
@@ -116,7 +112,10 @@ export class Peer {
     })
   }
 
-  close() { this.ws.close() }
+  close(why = 'it was closed here') {
+    this.#why ||= why
+    this.ws.close()
+  }
 
   #send(message) {
     const payload = JSON.stringify(message)
@@ -128,8 +127,14 @@ export class Peer {
     })
   }
 
+  #end() {
+    for (const settle of this.#pending.values()) settle({ error: { message: 'the link ended' } })
+    for (const abort of this.#running.values()) abort.abort()
+    this.onclose(this.#why || 'the other end closed it')
+  }
+
   async #receive(frame) {
-    if (this.ws.readyState !== WebSocket.OPEN) return
+    if (this.#why) return
     const fields = this.#fields
     this.#fields = fields ? null : fieldsOf(frame)
     if (this.#fields) return
@@ -137,8 +142,7 @@ export class Peer {
       const message = await this.#verified(fields, frame)
       this.#answer([message].flat(), Array.isArray(message))
     } catch (error) {
-      this.#why = error.message
-      this.close()
+      this.close(error.message)
     }
   }
 

@@ -215,6 +215,7 @@ for (const [name, why, ...frames] of [
   await until('the call', () => !asked.aborted)
   peer.close()
   await until('the end', () => asked.aborted)
+  assert.equal(peer.ended, 'it was closed here')
 }
 
 // It calls.
@@ -232,8 +233,13 @@ for (const [name, why, ...frames] of [
   await late
   assert.deepEqual(await sent(7), { jsonrpc: '2.0', method: '$/cancelRequest', params: { id: (await sent(5)).id } })
   deliver(...await signed({ id: (await sent(5)).id, result: 'too late' }))
-  peer.close()
+  const last = peer.call('get')
+  deliver(...await signed({ id: (await sent(8)).id, result: 'in time' }))
+  Socket.last.close()
+  assert.equal(await last, 'in time')
   await never
+  await until('the end', () => peer.ended)
+  assert.equal(peer.ended, 'the other end closed it')
   await assert.rejects(peer.call('get'), { message: 'there is no link' })
 }
 console.log('all is well')
