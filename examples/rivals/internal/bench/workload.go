@@ -71,12 +71,12 @@ func (w Workload) Suits(c *contender.Contender) bool {
 // chunk is how many messages a receiver confirms at once. The sender is at most two chunks ahead of it, and a chunk is
 // smaller where a contender refuses what is further ahead.
 func (w Workload) chunk(c *contender.Contender) int {
-	n := 10_000
+	n, ahead := 10_000, c.NotesAhead
 	if w.Kind == Broadcast {
-		n = 16_000 / w.Receivers
+		n, ahead = 16_000/w.Receivers, c.CastsAhead
 	}
-	if c.Ahead > 0 {
-		n = min(n, c.Ahead/2)
+	if ahead > 0 {
+		n = min(n, ahead/2)
 	}
 	return n
 }

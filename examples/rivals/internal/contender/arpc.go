@@ -17,7 +17,7 @@ func arpc() *Contender {
 	return &Contender{
 		Name: "arpc", About: "lesismal/arpc, JSON in binary frames, TCP", Module: "github.com/lesismal/arpc",
 		Wire: JSON, Can: Concurrent | Notify | Broadcast,
-		Ahead: 4000, // a broadcast drops what does not fit into the 4,096 places of a queue
+		CastsAhead: 4000, // a broadcast drops what does not fit into the 4,096 places of a queue
 		Serve: func(o Options) (Server, error) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

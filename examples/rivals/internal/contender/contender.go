@@ -46,10 +46,11 @@ type Contender struct {
 	Wire   Wire
 	Guard  string // what protects a message; empty: nothing
 	Can    Ability
-	// Ahead is how many messages may be under way to one receiver before something refuses them; 0: as many as one likes.
-	Ahead int
-	Ours  bool
-	Limit bool // no library, but what the operating system makes possible
+	// How many messages may be under way to one receiver before something refuses or drops them, of Notify and of
+	// Broadcast; 0: as many as one likes.
+	NotesAhead, CastsAhead int
+	Ours                   bool
+	Limit                  bool // no library, but what the operating system makes possible
 
 	Serve func(Options) (Server, error)
 	Dial  func(addr string, o Options) (Client, error)
