@@ -33,7 +33,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("\\b(?:Test|Fuzz)[A-Z]\\w+").FindAllString(string(text), -1)
+	named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(text), -1)
 	if len(named) < 40 {
 		t.Errorf("it names %d tests", len(named))
 	}
