@@ -28,6 +28,7 @@ type Info struct {
 	Seen       time.Time          // when the last message came in
 	Clock      time.Duration      // how far its clock is ahead of ours, as its signatures say; 0 when it does not sign
 	Version    string             // the peer's software, as it says
+	Tap        string             // what it lets members see of its messages: off, headers or full; empty: it does not say
 	Refused    uint64             // messages of this peer that were refused here
 	Dropped    uint64             // messages to this peer that were dropped here
 }

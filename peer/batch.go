@@ -86,7 +86,6 @@ func (b *batchReply) arrived() {
 	b.shrink(b.link.limitOut())
 	text := append([]byte{'['}, bytes.Join(b.answers, []byte{','})...)
 	text = append(text, ']')
-	b.link.p.tapSent(b.link, text)
 	_ = b.link.push(text, b.verdict.Reply(), answer)
 }
 

@@ -39,6 +39,10 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 		return api.Report{}, fmt.Errorf("send %s: %w", wire, err)
 	}
 	report := api.Report{To: make([]*api.Info, 0, len(r.links)), Refused: r.refused}
+	about := p.aboutNow()
+	if about.queued > 0 && !to.IsTo() && !to.IsAny() {
+		about.group = p.groups.Add(1)
+	}
 	var sum *security.Digest
 	if len(r.links) > 1 && slices.ContainsFunc(r.links, (*link).signsReadable) {
 		d := security.Sum(text)
@@ -46,7 +50,7 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 	}
 	for _, l := range r.links {
 		info := l.info.Load()
-		dropped, err := l.send(text, sum, m)
+		dropped, err := l.send(text, sum, m, about)
 		if dropped {
 			l.dropped.Add(1)
 			p.stats.dropped.Add(1)
@@ -58,7 +62,6 @@ func (p *Peer) Notify(ctx context.Context, b api.Binding, method string, to api.
 		report.To = append(report.To, info)
 	}
 	report.Queued = len(report.To)
-	p.tapNotified(report.To, to, text)
 	if to.IsTo() && len(report.Refused) > 0 {
 		return report, fmt.Errorf("send %s: %w", wire, report.Refused[0].Err)
 	}
@@ -83,12 +86,12 @@ func (s *sending) free() {
 }
 
 // send queues a notification on the link, or on the one that has taken its place.
-func (l *link) send(text []byte, sum *security.Digest, m *api.Method) (dropped bool, err error) {
+func (l *link) send(text []byte, sum *security.Digest, m *api.Method, a about) (dropped bool, err error) {
 	for {
 		if len(text) > l.limitOut() {
 			return false, api.ErrTooLarge
 		}
-		_, dropped, err = l.out.push(text, security.Outgoing{To: l.to(), Sum: sum}, m, ordinary)
+		_, dropped, err = l.out.push(text, security.Outgoing{To: l.to(), Sum: sum}, m, ordinary, a)
 		if err == api.ErrBusy {
 			l.p.stats.full.Add(1)
 		}

@@ -17,6 +17,7 @@ import (
 	"peermesh/discovery/local"
 	"peermesh/discovery/mdns"
 	"peermesh/discovery/static"
+	"peermesh/peer/tap"
 	"peermesh/peer/transport"
 	"peermesh/security"
 )
@@ -86,6 +87,9 @@ type Config struct {
 	RequireHandlers bool
 	// HearAll tells the others that this peer wants every broadcast, of any API: what an inspector does.
 	HearAll bool
+	// Tap is how much of its messages this peer shows to members who watch the mesh: tap.Off, tap.Headers (the default:
+	// who, when, which method, how large) or tap.Full. Unless it is Off, admins see all of it.
+	Tap tap.Level
 	// Control opens a socket, for this user alone, through which peerctl can use this peer.
 	Control bool
 	// Version is what the others are told of this program's version.
@@ -161,6 +165,12 @@ func (c Config) complete() (Config, error) {
 		c.Settle = time.Second
 	}
 	c.Limits = c.Limits.withDefaults()
+	if c.Tap == "" {
+		c.Tap = tap.Headers
+	}
+	if _, err := tap.ParseLevel(string(c.Tap)); err != nil {
+		return c, fmt.Errorf("peer: %w", err)
+	}
 	if err := c.loadKeys(); err != nil {
 		return c, err
 	}

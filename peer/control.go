@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,8 +55,9 @@ type Status struct {
 	Verified   bool                   `json:"verified"`
 	RTT        float64                `json:"rtt_ms"`
 	Seen       time.Time              `json:"seen"`
-	Clock      float64                `json:"clock_ms"` // how far its clock is ahead of ours
-	Tap        string                 `json:"tap"`      // of oneself full while somebody watches, else off
+	Clock      float64                `json:"clock_ms"`           // how far its clock is ahead of ours
+	Tap        string                 `json:"tap"`                // what it lets members see of its messages: off, headers or full
+	Watchers   []string               `json:"watchers,omitempty"` // of oneself: who watches it
 	Version    string                 `json:"version,omitempty"`
 	Refused    uint64                 `json:"refused"` // of oneself: by it, in all
 	Dropped    uint64                 `json:"dropped"` // likewise
@@ -333,9 +335,15 @@ func (p *Peer) meshStatus() *MeshStatus {
 		self.Refused += n
 	}
 	self.Dropped = stats.Dropped
-	if p.tap.Load() != nil {
-		self.Tap = "full"
+	self.Tap = string(p.cfg.Tap)
+	p.mu.Lock()
+	for l := range p.links {
+		if l.m.stopTap != nil {
+			self.Watchers = append(self.Watchers, l.info.Load().Name)
+		}
 	}
+	p.mu.Unlock()
+	slices.Sort(self.Watchers)
 	out := &MeshStatus{Mesh: p.cfg.Mesh, Peers: []Status{self}}
 	for info := range p.Peers() {
 		out.Peers = append(out.Peers, statusOf(info))
@@ -346,7 +354,7 @@ func (p *Peer) meshStatus() *MeshStatus {
 func statusOf(i *api.Info) Status {
 	s := Status{Name: i.Name, ID: i.ID, Self: i.Self, Address: i.Address, Addresses: i.Addresses, APIs: i.APIs, State: i.State,
 		Protection: i.Protection, Principal: i.Principal, Verified: i.Verified, RTT: millis(i.RTT),
-		Seen: i.Seen, Clock: millis(i.Clock), Tap: "off", Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via,
+		Seen: i.Seen, Clock: millis(i.Clock), Tap: i.Tap, Version: i.Version, Refused: i.Refused, Dropped: i.Dropped, Via: i.Via,
 		Session: i.Session, Role: i.Role}
 	if s.Addresses == nil {
 		s.Addresses = []string{}
@@ -442,25 +450,12 @@ func (s *controlSession) notify(in *NotifyRequest) (*NotifyResult, error) {
 	return out, nil
 }
 
-// maxShown is how large a message is shown whole.
-const maxShown = 1 << 20
-
-// watch streams the records of what this peer sends and receives until the connection ends.
+// watch streams the records of what is said in the mesh until the connection ends.
 func (s *controlSession) watch(conn *jsonrpc2.Conn) error {
-	ring := s.p.Tap()
-	from := ring.Next()
-	pairing := tap.NewPairing(s.p.self.Load().Name)
+	w, leave := s.p.startWatching()
 	s.wg.Go(func() {
-		for e, missed := range ring.Follow(s.ctx, from) {
-			for _, r := range pairing.Records(e, missed) {
-				if r.Bytes > maxShown {
-					r.Params, r.Result, r.Data, r.Text = nil, nil, nil, "it is too large to be shown"
-				}
-				if s.tell(conn, adminRecord, &r) != nil {
-					return
-				}
-			}
-		}
+		defer leave()
+		s.p.records(s.ctx, w, func(r tap.Record) bool { return s.tell(conn, adminRecord, &r) == nil })
 	})
 	return nil
 }

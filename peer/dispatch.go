@@ -9,6 +9,7 @@ import (
 
 	"peermesh/api"
 	"peermesh/codec"
+	"peermesh/peer/tap"
 	"peermesh/security"
 )
 
@@ -37,10 +38,9 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	b, method := l.p.lookup(m.Method)
 	if method == nil {
 		l.p.stats.unhandled.Add(1)
-		l.p.tapUnhandled(l, v, m, frame)
+		l.p.tapUnhandled(l, m)
 		return nil
 	}
-	l.p.tapReceived(l, v, frame)
 	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
 		l.count("forbidden")
 		return nil
@@ -60,7 +60,6 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 	if reserved(m.Method) {
 		return l.requestedOwn(m, v, frame, secinfo, batch)
 	}
-	l.p.tapReceived(l, v, frame)
 	b, method := l.p.lookup(m.Method)
 	if method == nil {
 		// A stranger is not told which methods exist: unknown and forbidden look alike to a guest.
@@ -155,6 +154,7 @@ func (p *Peer) handle(m *message) {
 	size := m.size()
 	dst := resultBytes.Get().(*[]byte)
 	started := time.Now()
+	m.started = started
 	var result []byte
 	err := m.errAt(started) // cancelled or late before its turn came
 	if err == nil {
@@ -171,6 +171,8 @@ func (p *Peer) handle(m *message) {
 	if m.request {
 		l.in.release(m)
 		p.answer(m, result, err, took)
+	} else {
+		p.tapHandled(m, started, ended)
 	}
 	l.in.finished(m, size)
 	m.retire()
@@ -260,8 +262,11 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		m.batch.arrived()
 		return
 	}
-	p.tapAnswered(m, text, took)
-	_ = l.push(text, m.verdict.Reply(), answer)
+	a := p.aboutNow()
+	if a.queued > 0 {
+		a.start, a.end, a.quiet = m.started.UnixNano(), m.started.Add(took).UnixNano(), m.name == security.MethodEnroll || tap.Own(m.name) // the mesh's key; the tap itself
+	}
+	_, _, _ = l.out.push(text, m.verdict.Reply(), nil, answer, a) // a link that has ended needs none
 }
 
 // ownError returns the error object that a handler's outcome is answered with, nil for a result.

@@ -135,13 +135,11 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 		err = api.ErrGone
 	}
 	if err == nil {
-		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary)
+		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, f.p.aboutNow())
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return // the link ended in between and has finished it
 		}
 		switch err {
-		case nil:
-			f.p.tapSent(l, text)
 		case api.ErrBusy:
 			f.p.stats.full.Add(1)
 		case errMoved:
@@ -171,8 +169,6 @@ func (c *call) abandon(why error) bool {
 	}
 	cancel := append([]byte(`{"id":`), strconv.AppendUint(nil, c.id, 10)...)
 	text := codec.AppendNotification(nil, methodCancel, append(cancel, '}'), nil)
-	if c.link.push(text, security.Outgoing{To: c.link.to()}, urgent) == nil {
-		c.link.p.tapSent(c.link, text)
-	}
+	_ = c.link.push(text, security.Outgoing{To: c.link.to()}, urgent) // a link that has ended cancels by itself
 	return true
 }

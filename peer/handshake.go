@@ -109,6 +109,7 @@ func (l *link) initiate(cfg security.HandshakeConfig, expect string) error {
 		return err // it was pinned or revoked in between
 	}
 	l.secure(session)
+	l.seqIn = 1 // the answer to rpc.auth
 	return nil
 }
 
@@ -263,7 +264,7 @@ func (l *link) respond() error {
 		_ = l.push(codec.AppendError(nil, id, e, nil), security.Outgoing{}, urgent)
 		return &closeError{reason: reasonRefused, err: err, flush: true}
 	}
-	_ = l.push(codec.AppendResult(nil, id, []byte("{}"), nil), security.Outgoing{}, urgent)
+	_, _, _ = l.out.push(codec.AppendResult(nil, id, []byte("{}"), nil), security.Outgoing{}, nil, urgent, about{quiet: true}) // a link that has ended needs none
 	l.p.established(l)
 	return nil
 }

@@ -43,15 +43,16 @@ type link struct {
 	in      inbound
 	started time.Time
 
-	framing atomic.Pointer[codec.Framing] // nil until it is known how to write
-	info    atomic.Pointer[api.Info]      // whom we talk to
-	lastIn  atomic.Int64                  // when something came in, since the peer's start
-	rtt     atomic.Int64
-	skew    atomic.Int64  // how far the other end's clock is ahead
-	suspect atomic.Bool   // it has been silent for 10 s
-	closing atomic.Bool   // no new messages; ends when all is written
-	ended   chan struct{} // closed with the link
-	endOnce sync.Once
+	framing   atomic.Pointer[codec.Framing] // nil until it is known how to write
+	info      atomic.Pointer[api.Info]      // whom we talk to
+	lastIn    atomic.Int64                  // when something came in, since the peer's start
+	rtt       atomic.Int64
+	skew      atomic.Int64  // how far the other end's clock is ahead
+	tapOffset atomic.Int64  // likewise, in microseconds, as measured for its tap
+	suspect   atomic.Bool   // it has been silent for 10 s
+	closing   atomic.Bool   // no new messages; ends when all is written
+	ended     chan struct{} // closed with the link
+	endOnce   sync.Once
 
 	next    atomic.Pointer[link] // the link that has taken its place by renewal
 	renews  *link                // of a dialled link: whose session it renews
@@ -63,12 +64,14 @@ type link struct {
 
 	// Of the flusher.
 	wbuf, secBuf, secFrame []byte
+	seqOut                 uint64 // messages written; in a session their numbers
 
 	// Of the reader.
 	reader   *codec.Reader
 	shake    *security.Responder // between rpc.hello and rpc.auth
 	after    *link               // nothing is taken in before the other end has said bye on this one
 	readAt   time.Time           // when what is being taken in was read
+	seqIn    uint64              // messages taken in; in a session their numbers
 	msg      codec.Message
 	verdict  security.Verdict
 	kind     func([]byte) security.Kind // kindOf, made once
@@ -339,7 +342,7 @@ func (l *link) answerNull(e *api.Error) {
 
 // push queues a message of the engine's own.
 func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
-	_, _, err := l.out.push(text, out, nil, u)
+	_, _, err := l.out.push(text, out, nil, u, l.p.aboutNow())
 	return err
 }
 

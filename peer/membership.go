@@ -2,6 +2,7 @@ package peer
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -26,9 +27,10 @@ type membership struct {
 	leaving  bool      // it said bye
 	rival    *link     // the older link of the same peer that is being asked whether it lives
 
-	renewing   bool      // a link that renews it is being made
-	renewAfter time.Time // not before
-	renewed    bool      // another link has taken its place, and it carries but the answers that were still to come
+	stopTap    context.CancelFunc // of the tap that its other end has here
+	renewing   bool               // a link that renews it is being made
+	renewAfter time.Time          // not before
+	renewed    bool               // another link has taken its place, and it carries but the answers that were still to come
 }
 
 // change runs f with the membership locked and wakes whoever waits for a change.
@@ -136,7 +138,7 @@ func (p *Peer) introduced(l *link, h *helloParams) {
 }
 
 // gotAPIs notes what the other end binds.
-func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version string) {
+func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version, tap string) {
 	p.compare(l, apis)
 	p.change(func() {
 		info := *l.info.Load()
@@ -145,6 +147,7 @@ func (p *Peer) gotAPIs(l *link, apis map[string]api.APIInfo, version string) {
 		if version != "" {
 			info.Version = version
 		}
+		info.Tap = tap
 		l.info.Store(&info)
 		l.m.apis = true
 		if l.m.joined {
@@ -320,6 +323,7 @@ func (p *Peer) endLater(l *link, reason string) { p.wg.Go(func() { l.end(reason,
 func (p *Peer) departed(l *link, reason string, err error) {
 	p.change(func() {
 		delete(p.links, l)
+		l.untapLocked()
 		if l.m.joined {
 			info := p.show(l)
 			p.partLocked(l)

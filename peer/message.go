@@ -29,6 +29,7 @@ type message struct {
 	batch   *batchReply
 	lane    *lane
 	arrived time.Time
+	started time.Time // when its handlers began
 	expires time.Time // the caller's deadline by our clock; zero: none
 
 	mu       sync.Mutex
@@ -234,10 +235,7 @@ func (m *message) Progress(v json.RawMessage) error {
 	params := append([]byte(`{"token":`), m.progress...)
 	params = append(append(params, `,"value":`...), v...)
 	text := codec.AppendNotification(nil, methodProgress, append(params, '}'), nil)
-	_, _, err := m.link.out.push(text, m.verdict.Reply(), nil, along)
-	if err == nil {
-		m.link.p.tapSent(m.link, text)
-	}
+	_, _, err := m.link.out.push(text, m.verdict.Reply(), nil, along, m.link.p.aboutNow())
 	return err
 }
 

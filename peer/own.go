@@ -14,6 +14,7 @@ import (
 	"peermesh/api"
 	"peermesh/codec"
 	"peermesh/discovery"
+	"peermesh/peer/tap"
 	"peermesh/security"
 )
 
@@ -40,6 +41,12 @@ func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinf
 		l.own(m, v, secinfo, batch, l.p.discover)
 	case methodPeers:
 		l.own(m, v, secinfo, batch, l.p.listPeers)
+	case methodTapStart:
+		l.own(m, v, secinfo, batch, l.p.startTap)
+	case methodTapStop:
+		l.own(m, v, secinfo, batch, l.p.stopTap)
+	case methodTapClock:
+		l.own(m, v, secinfo, batch, l.p.tapClock)
 	case security.MethodEnroll:
 		l.own(m, v, secinfo, batch, l.p.enroll)
 	default:
@@ -51,7 +58,7 @@ func (l *link) requestedOwn(m *codec.Message, v *security.Verdict, frame, secinf
 // ownMinimum is the role that one of the protocol's methods asks for.
 func ownMinimum(method string, who security.Principal) security.Role {
 	switch {
-	case method == methodPeers, method == methodDiscover && !isGuest(who):
+	case method == methodPeers, tap.Own(method), method == methodDiscover && !isGuest(who):
 		return security.RoleMember
 	}
 	return security.RoleGuest // a guest discovers what guests may call
@@ -68,7 +75,6 @@ func (l *link) own(m *codec.Message, v *security.Verdict, secinfo []byte, batch 
 func (l *link) notifiedOwn(m *codec.Message, v *security.Verdict, frame []byte) error {
 	switch string(m.Method) {
 	case methodCancel:
-		l.p.tapReceived(l, v, frame)
 		var p struct {
 			ID json.RawMessage `json:"id"`
 		}
@@ -76,10 +82,11 @@ func (l *link) notifiedOwn(m *codec.Message, v *security.Verdict, frame []byte) 
 			l.in.cancel(p.ID)
 		}
 	case methodProgress:
-		l.p.tapReceived(l, v, frame)
 		l.progressed(m.Params)
 	case methodAPIs:
 		l.apis(m.Params)
+	case methodTapRecords:
+		l.tapRecords(m.Params)
 	case methodBye:
 		var p struct {
 			Reason string `json:"reason"`
@@ -199,6 +206,7 @@ func (l *link) apis(params []byte) {
 	var p struct {
 		APIs    map[string]api.APIInfo `json:"apis"`
 		Version string                 `json:"version"` // of the program
+		Tap     string                 `json:"tap"`     // what it lets members see of its messages
 	}
 	if json.Unmarshal(params, &p) != nil || p.APIs == nil || len(p.APIs) > maxAPIs {
 		l.count("apis")
@@ -212,7 +220,7 @@ func (l *link) apis(params []byte) {
 		a.Version = clip(a.Version)
 		p.APIs[name] = a
 	}
-	l.p.gotAPIs(l, p.APIs, clip(p.Version))
+	l.p.gotAPIs(l, p.APIs, clip(p.Version), clip(p.Tap))
 }
 
 const maxAPIs = 256
@@ -223,6 +231,7 @@ func (p *Peer) announceAPIs(l *link) {
 	if v := p.cfg.Version; v != "" {
 		told["version"] = v
 	}
+	told["tap"] = p.cfg.Tap
 	raw, _ := json.Marshal(told) // strings marshal
 	_ = l.push(codec.AppendNotification(nil, methodAPIs, raw, nil), security.Outgoing{To: l.to()}, urgent)
 }

@@ -41,7 +41,8 @@ type Peer struct {
 	seen        *security.Hellos
 
 	ids       atomic.Uint64
-	fanOuts   sync.Pool // the peer's own, for channels and timers belong to the test that made them
+	groups    atomic.Uint64 // of broadcasts
+	fanOuts   sync.Pool     // the peer's own, for channels and timers belong to the test that made them
 	bindings  atomic.Pointer[map[string]*bound]
 	members   atomic.Pointer[[]*link] // sorted; read by senders without a lock
 	lanes     sync.Map                // of methods that run concurrently: *api.Method → *lane
@@ -77,6 +78,8 @@ type Peer struct {
 	stats      stats
 	events     subscribers
 	tap        atomic.Pointer[tap.Ring]
+	tapUsers   int // of the ring; guarded by mu
+	watch      watchers
 	protocol   atomic.Pointer[protocolErrors]
 	control    *control
 }

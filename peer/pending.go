@@ -107,6 +107,20 @@ func (p *pending) count() int {
 	return n
 }
 
+// methodOf returns what a call in flight asked for, "" where there is none of this id.
+func (p *pending) methodOf(rawID []byte) string {
+	id, ok := plainNumber(rawID)
+	if !ok {
+		return ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.calls[id]; c != nil {
+		return c.method
+	}
+	return ""
+}
+
 // fail ends all calls with an error; none is taken afterwards.
 func (p *pending) fail(err error) {
 	p.mu.Lock()
@@ -184,7 +198,6 @@ func (l *link) complete(m *codec.Message, v *security.Verdict, frame []byte) {
 		}
 		return
 	}
-	l.p.tapReply(l, v, c, frame)
 	if m.Meta != nil {
 		c.handler = codec.ParseMeta(m.Meta).Handler
 	}

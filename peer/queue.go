@@ -37,6 +37,7 @@ type item struct {
 	out    security.Outgoing
 	method *api.Method // of a notification that may be dropped for a newer one; else nil
 	bare   bool        // it leaves without security
+	about  about       // what the tap shall know of it
 	gone   bool        // dropped or taken back
 }
 
@@ -61,7 +62,7 @@ const (
 
 // push appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns its number, for take, and whether another was dropped for it. The
 // error is ErrBusy, ErrGone, or errMoved where the link has been succeeded by another.
-func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency) (number uint64, dropped bool, err error) {
+func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, dropped bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -91,7 +92,7 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	}
 	number = q.first + uint64(len(q.cur.items))
 	q.cur.text = append(q.cur.text, text...)
-	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare})
+	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare, about: a})
 	q.messages++
 	q.bytes += len(text)
 	select {
@@ -169,7 +170,7 @@ func (q *queue) done(b batch) {
 
 // finish appends the last message that is no answer: who has another is told that the link has moved.
 func (q *queue) finish(text []byte, out security.Outgoing) {
-	_, _, _ = q.push(text, out, nil, urgent) // a link that has ended needs none
+	_, _, _ = q.push(text, out, nil, urgent, about{}) // a link that has ended needs none
 	q.mu.Lock()
 	q.finished = true
 	q.mu.Unlock()

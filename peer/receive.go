@@ -49,6 +49,7 @@ func (l *link) receive(frame []byte) error {
 		l.parse(payload)
 	}
 	l.parsed = false
+	l.tapReceived(payload)
 	if verdict.Verified || l.parseErr == nil || codec.IsBatch(payload) && codec.Valid(payload) {
 		l.acquaint(verdict)
 	}
@@ -272,9 +273,6 @@ func (l *link) reply(v *security.Verdict, id, text []byte, b *batchReply) {
 	if b != nil {
 		b.add(text)
 		return
-	}
-	if !ownMethod(string(l.msg.Method)) {
-		l.p.tapSent(l, text)
 	}
 	_ = l.push(text, v.Reply(), answer)
 }

@@ -82,6 +82,7 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 	if it.bare {
 		return f.Append(buf, text), nil
 	}
+	shown := text
 	if f == codec.LF {
 		if compact := codec.Compact(text); len(compact) != len(text) {
 			text, it.out.Sum = compact, nil
@@ -91,6 +92,7 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 	if err != nil {
 		return buf, err
 	}
+	l.tapSent(it, shown)
 	if len(secinfo) > 0 {
 		l.secBuf = secinfo
 		l.secFrame = codec.AppendSecInfo(l.secFrame[:0], secinfo)

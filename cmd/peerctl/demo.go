@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,6 +78,7 @@ func (a *app) demo(ctx context.Context) error {
 	bench := []*camera{startCamera(cam1, 640), startCamera(cam2, 800)}
 	view := api.Bind(desk, lab.API.Invert())
 	lab.Frame.Handle(view, func(context.Context, lab.FrameInfo) error { return nil })
+	d.watch(desk)
 	for i, p := range d.peers {
 		if err := p.Join(ctx); err != nil {
 			return err
@@ -103,32 +105,30 @@ func (a *app) demo(ctx context.Context) error {
 	return d.summary(ctx)
 }
 
-// join makes a peer of the demo and prints what it sends and what answers it gets, which is each message once.
+// watch prints what is said in the mesh, as the desk sees it.
+func (d *demoMesh) watch(desk *peer.Peer) {
+	records := desk.Watch(context.Background()) // until the desk closes
+	d.taps.Go(func() {
+		for r := range records {
+			if strings.HasPrefix(r.Method, "rpc.") || r.Kind == "peer" && r.SeenBy != "desk" {
+				continue
+			}
+			d.counted(&r)
+			if d.out.print(&r) != nil {
+				return
+			}
+		}
+	})
+}
+
+// join makes a peer of the demo.
 func (d *demoMesh) join(name string, keys *security.Keyring) (*peer.Peer, error) {
-	p, err := peer.New(peer.Config{Mesh: "demo", Name: name, Keys: keys, Throwaway: true, Control: true, Version: "peerctl/" + version,
+	p, err := peer.New(peer.Config{Mesh: "demo", Name: name, Keys: keys, Throwaway: true, Control: true, Tap: tap.Full, Version: "peerctl/" + version,
 		Listen: []string{"127.0.0.1:0"}, NoMDNS: d.app.flags.noMDNS, NoLocal: d.app.flags.noLocal, Logger: d.app.logger().With("peer", name)})
 	if err != nil {
 		return nil, err
 	}
 	d.peers = append(d.peers, p)
-	pairing := tap.NewPairing(name)
-	ring := p.Tap()
-	d.taps.Go(func() {
-		for e, missed := range ring.Follow(context.Background(), 1) {
-			answered := e.Kind == tap.Sent && e.Method != ""
-			watched := e.Kind == tap.Sent && !answered || e.Kind == tap.Reply || e.Kind == tap.Failed || e.Kind == tap.Refused ||
-				e.Kind == tap.Change && name == "desk"
-			if !watched {
-				continue
-			}
-			for _, r := range pairing.Records(e, missed) {
-				d.counted(&r)
-				if err := d.out.print(&r); err != nil {
-					return
-				}
-			}
-		}
-	})
 	return p, nil
 }
 

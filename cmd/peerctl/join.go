@@ -19,6 +19,7 @@ import (
 type hostFlags struct {
 	listen          []string
 	accept, protect string
+	tap             string
 }
 
 func (h *hostFlags) add(a *app, cmd *cobra.Command) {
@@ -26,7 +27,8 @@ func (h *hostFlags) add(a *app, cmd *cobra.Command) {
 	f.StringArrayVar(&h.listen, "listen", nil, "address to listen on: host:port, tcp://… or ws://… (repeatable; default :7117, the next free port if taken)")
 	f.StringVar(&h.accept, "accept", "session", "least that listeners take: session, hmac (also single signed messages) or guest (also unsigned ones)")
 	f.StringVar(&h.protect, "protect", "sealed", "how messages travel: sealed (nobody else can read them) or signed (readable)")
-	for flag, words := range map[string][]string{"accept": {"session", "hmac", "guest"}, "protect": {"sealed", "signed"}} {
+	f.StringVar(&h.tap, "tap", "headers", "what members who watch see of this peer's messages: off, headers (who, when, which method) or full")
+	for flag, words := range map[string][]string{"tap": {"off", "headers", "full"}, "accept": {"session", "hmac", "guest"}, "protect": {"sealed", "signed"}} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
 }
@@ -40,6 +42,9 @@ func (h *hostFlags) config(a *app) (peer.Config, error) {
 	}
 	if cfg.Protection, err = security.ParseProtection(h.protect); err != nil {
 		return cfg, usageError("--protect %s: say sealed or signed", h.protect)
+	}
+	if cfg.Tap, err = tap.ParseLevel(h.tap); err != nil {
+		return cfg, usageError("--tap %s: say off, headers or full", h.tap)
 	}
 	return cfg, nil
 }

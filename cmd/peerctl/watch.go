@@ -34,9 +34,11 @@ func (a *app) watchCommand() *cobra.Command {
 		Use:     "watch [PATTERN…]",
 		Aliases: []string{"sniff"},
 		Short:   "Show what goes over the wire",
-		Long: `watch shows what the running peers of this machine send and receive, or what a peer of the command's own hears:
-requests with their replies, notifications, who comes and goes, and what was refused. Patterns choose methods:
-'lab.*', 'lab.camera.snap', 'rpc.*' for the protocol's own. Records of -o json and --save are one JSON object a line.`,
+		Long: `watch shows what is said in the whole mesh, each message once: requests with their replies and where the time went,
+notifications with all their receivers, who comes and goes, what was refused, what was lost. Of peers of other users or
+machines it shows what they let members see, by default all but params and results (join --tap full shows those too).
+Patterns choose methods: 'lab.*', 'lab.camera.snap', 'rpc.*' for the protocol's own. Records of -o json and --save are one
+JSON object a line.`,
 		Example: `  peerctl watch 'lab.*' --slower-than 10ms
   peerctl watch --errors --save run.jsonl
   peerctl watch --kind error --count 1 --for 60s --fail-on error`,
@@ -95,16 +97,15 @@ func (a *app) watch(ctx context.Context, patterns []string, w *watchFlags) error
 	return sink.finish(w)
 }
 
-// taps connects to all running peers of the mesh; where there is none, to a peer of our own.
+// taps connects to a running peer of the mesh; where there is none, to a peer of our own.
 func (a *app) taps(ctx context.Context) ([]*peer.Control, func(), error) {
 	if len(a.flags.peers) == 0 {
 		all, err := peer.Controls(ctx, "", a.flags.mesh, a.flags.name)
 		if err == nil {
-			return all, func() {
-				for _, c := range all {
-					_ = c.Close()
-				}
-			}, nil
+			for _, c := range all[1:] {
+				_ = c.Close() // one sees the whole mesh
+			}
+			return all[:1], func() { _ = all[0].Close() }, nil
 		}
 		if !errors.Is(err, peer.ErrNoControl) {
 			return nil, nil, err
@@ -162,7 +163,7 @@ func (f *filter) matches(r *tap.Record) bool {
 	return len(f.to) == 0 || slices.ContainsFunc(r.To, func(n string) bool { return slices.Contains(f.to, n) })
 }
 
-// watchSink takes the records of all taps and shows each message once.
+// watchSink takes the records and shows those that the filter lets through.
 type watchSink struct {
 	app    *app
 	out    *printer
@@ -173,7 +174,6 @@ type watchSink struct {
 	done   context.CancelFunc
 
 	mu      sync.Mutex
-	watched map[string]bool
 	shown   int
 	kinds   map[string]int
 	dropped uint64
@@ -181,14 +181,7 @@ type watchSink struct {
 }
 
 func (s *watchSink) attach(ctx context.Context, taps []*peer.Control) error {
-	s.watched, s.kinds = map[string]bool{}, map[string]int{}
-	for _, c := range taps {
-		m, err := c.Peers(ctx)
-		if err != nil {
-			return err
-		}
-		s.watched[m.Peers[0].Name] = true
-	}
+	s.kinds = map[string]int{}
 	ended := len(taps)
 	for _, c := range taps {
 		if err := c.Watch(ctx, s.take); err != nil {
@@ -206,23 +199,11 @@ func (s *watchSink) attach(ctx context.Context, taps []*peer.Control) error {
 	return nil
 }
 
-// duplicate reports a record of which another watched peer has the better view: the sender's of a message, and the
-// caller's of an answer.
-func (s *watchSink) duplicate(r *tap.Record) bool {
-	switch r.Kind {
-	case "request", "notify":
-		return r.From != r.SeenBy && s.watched[r.From]
-	case "reply", "error":
-		return len(r.To) > 0 && r.To[0] != r.SeenBy && s.watched[r.To[0]]
-	}
-	return false
-}
-
 func (s *watchSink) take(r *tap.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropped += r.Dropped
-	if s.err != nil || s.max > 0 && s.shown >= s.max || s.duplicate(r) || !s.filter.matches(r) {
+	if s.err != nil || s.max > 0 && s.shown >= s.max || !s.filter.matches(r) {
 		return
 	}
 	s.shown++

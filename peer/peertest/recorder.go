@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"peermesh/peer"
 	"peermesh/peer/tap"
@@ -17,20 +18,31 @@ type Recorder struct {
 	changed chan struct{}
 }
 
-// Record attaches a Recorder to a peer, until the peer closes.
+// Record attaches a Recorder to a peer, until the peer closes. It shows what this peer alone sees.
 func Record(t testing.TB, p *peer.Peer) *Recorder {
 	r := &Recorder{t: t, changed: make(chan struct{})}
-	ring := p.Tap()
-	from := ring.Next()
-	pairing := tap.NewPairing(p.Self().Name)
+	follower := p.Tap().Follow(false)
+	self := p.Self().Name
+	merger := tap.NewMerger(func(rec *tap.Record) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.records = append(r.records, *rec)
+		close(r.changed)
+		r.changed = make(chan struct{})
+	})
+	merger.Hold = 0
+	merger.Watch(self, time.Now())
 	go func() { // ends when the peer closes its ring
-		for e, missed := range ring.Follow(context.Background(), from) {
-			recs := pairing.Records(e, missed)
-			r.mu.Lock()
-			r.records = append(r.records, recs...)
-			close(r.changed)
-			r.changed = make(chan struct{})
-			r.mu.Unlock()
+		defer follower.Close()
+		for follower.Wait(context.Background()) {
+			events, texts, missed := follower.Read(nil, nil, tap.Events)
+			merger.Dropped(self, missed, time.Now())
+			for i := range events {
+				for _, s := range tap.Sightings(&events[i], texts[i], tap.Full) {
+					merger.Add(self, &s, time.Now())
+				}
+			}
+			merger.Tick(time.Now())
 		}
 	}()
 	return r
