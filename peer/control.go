@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -336,14 +335,7 @@ func (p *Peer) meshStatus() *MeshStatus {
 	}
 	self.Dropped = stats.Dropped
 	self.Tap = string(p.cfg.Tap)
-	p.mu.Lock()
-	for l := range p.links {
-		if l.m.stopTap != nil {
-			self.Watchers = append(self.Watchers, l.info.Load().Name)
-		}
-	}
-	p.mu.Unlock()
-	slices.Sort(self.Watchers)
+	self.Watchers = p.Watchers()
 	out := &MeshStatus{Mesh: p.cfg.Mesh, Peers: []Status{self}}
 	for info := range p.Peers() {
 		out.Peers = append(out.Peers, statusOf(info))

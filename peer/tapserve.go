@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	fastjson "github.com/go-json-experiment/json"
@@ -54,6 +55,20 @@ func (p *Peer) tapLevel(who security.Principal) tap.Level {
 		return tap.Full
 	}
 	return level
+}
+
+// Watchers returns the names of the peers that watch what this one sends and receives, in order.
+func (p *Peer) Watchers() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for l := range p.links {
+		if l.m.stopTap != nil {
+			names = append(names, l.info.Load().Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // startTap answers rpc.tap.start.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -100,6 +101,14 @@ func (a *app) demo(ctx context.Context) error {
 			return d.summary(ctx)
 		}
 		return &exitError{code: exitNotFound, err: fmt.Errorf("the demo's peers did not find each other in 10 s; try `peerctl doctor`: %w", err)}
+	}
+	for !slices.Contains(cam1.Watchers(), "desk") || !slices.Contains(cam2.Watchers(), "desk") {
+		select {
+		case <-time.After(poll): // until the desk sees what they say from their side too
+			continue
+		case <-found.Done():
+		}
+		break
 	}
 	d.play(ctx, view, bench)
 	return d.summary(ctx)
