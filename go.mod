@@ -26,6 +26,7 @@ require (
 )
 
 require (
+	github.com/gopacket/gopacket v1.7.5 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/itchyny/timefmt-go v0.1.9 // indirect
 	golang.org/x/term v0.47.0 // indirect

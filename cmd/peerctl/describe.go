@@ -43,7 +43,7 @@ func (a *app) describe(ctx context.Context, what string, invert bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.connect(ctx, "")
+	s, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (a *app) lsCommand() *cobra.Command {
 for --wait. The peer that it speaks through has a *. -o wide shows ids, counters and more; -o json all of it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.connect(cmd.Context(), "")
+			s, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ Nothing is allowed that no rule and no method's own minimum role allows; deny wi
 peer of this machine, and which rule decides it. It exits with 1 when it may not.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.connect(cmd.Context(), "")
+			s, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ func (a *app) metricsCommand() *cobra.Command {
 		Short: "Print what the running peer counts, in the text format of Prometheus",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.connect(cmd.Context(), "")
+			s, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -30,9 +30,9 @@ type session struct {
 type docCache map[string]api.Document
 
 // connect opens a session: through the running peer that runs for longest (or bears --name), unless --peer says whom
-// to dial; else as a peer of its own. A method, where there is one, is not called through a peer that serves it
-// itself, because nobody calls himself.
-func (a *app) connect(ctx context.Context, method string) (*session, error) {
+// to dial; else as a peer of its own. What is to be called is not called through a peer that serves one of these
+// methods itself, because nobody calls himself.
+func (a *app) connect(ctx context.Context, methods ...string) (*session, error) {
 	s := &session{app: a, docs: docCache{}}
 	if len(a.flags.peers) > 0 {
 		return s, s.join(ctx)
@@ -42,7 +42,7 @@ func (a *app) connect(ctx context.Context, method string) (*session, error) {
 		return nil, err
 	}
 	for _, c := range all {
-		if s.ctl == nil && !serves(ctx, c, method) {
+		if s.ctl == nil && !servesAny(ctx, c, methods) {
 			s.ctl = c
 			continue
 		}
@@ -54,9 +54,9 @@ func (a *app) connect(ctx context.Context, method string) (*session, error) {
 	return s, s.join(ctx)
 }
 
-// serves reports whether the running peer itself handles a method.
-func serves(ctx context.Context, c *peer.Control, method string) bool {
-	if method == "" {
+// servesAny reports whether the running peer itself handles one of the methods.
+func servesAny(ctx context.Context, c *peer.Control, methods []string) bool {
+	if len(methods) == 0 {
 		return false
 	}
 	raw, err := c.Describe(ctx, "")
@@ -64,11 +64,10 @@ func serves(ctx context.Context, c *peer.Control, method string) bool {
 		return false
 	}
 	doc, err := api.Parse(raw)
-	if err != nil {
-		return false
-	}
-	m, incoming := doc.Find(method)
-	return m != nil && incoming
+	return err == nil && slices.ContainsFunc(methods, func(name string) bool {
+		m, incoming := doc.Find(name)
+		return m != nil && incoming
+	})
 }
 
 // join makes a peer of the command's own, with an id that nobody will see again.
