@@ -126,7 +126,8 @@ func (m *Mesh) Linked(p *peer.Peer, names ...string) {
 	m.t.Fatalf("peertest: %s is not linked with %v after %s", p.Self().Name, missing, patience)
 }
 
-// Gone waits until p has no link with a peer of that name any more.
+// Gone waits until p has no link with a peer of that name any more. One that comes back at once may be missed: wait for
+// the record of its departure instead.
 func (m *Mesh) Gone(p *peer.Peer, name string) {
 	m.t.Helper()
 	linked := func() bool {

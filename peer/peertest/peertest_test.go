@@ -45,7 +45,7 @@ func TestMesh(t *testing.T) {
 		}
 		mesh.Net.Heal("cam1", "desk")
 		mesh.Net.Cut("cam1", "desk")
-		mesh.Gone(desk, "cam1")
+		said.Wait(func(r *tap.Record) bool { return r.Kind == "peer" && r.Event == "left" && r.Peer == "cam1" })
 		mesh.Linked(desk, "cam1")
 		if n := mesh.Net.Conns(); n != 1 {
 			t.Errorf("%d connections", n)
