@@ -2,7 +2,9 @@ package contender
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -142,7 +144,19 @@ func dialOurs(cfg peer.Config, o Options) (Client, error) {
 	return c, c.port.Wait(ctx, c.to)
 }
 
-func (c *oursClient) Call(e Echo) (Echo, error) { return echo.Call(background, c.port, c.to, e) }
+// busy is the answer to more calls than are taken of one link: 256. With exactly as many callers it comes now and then,
+// since an answer may be here before its place is free there.
+var busy = &api.Error{Code: api.CodeBusy}
+
+// Call asks again when there was no room for the call: what was refused does not count.
+func (c *oursClient) Call(e Echo) (Echo, error) {
+	for {
+		if answer, err := echo.Call(background, c.port, c.to, e); !errors.Is(err, busy) {
+			return answer, err
+		}
+		runtime.Gosched()
+	}
+}
 
 func (c *oursClient) Notify(e Echo) error {
 	report, err := note.Send(background, c.port, c.to, e)

@@ -147,14 +147,16 @@ func Growth(r *bench.Results, axis bench.Axis) (Table, bool) {
 		}
 	}
 	for _, w := range axis.Workloads {
-		row := []string{w.Title}
+		row, some := []string{w.Title}, false
 		for _, name := range names {
 			for i, value := range []func(bench.Sample) float64{bench.Value, bench.CPU, bench.Allocs} {
 				v, ok := r.MedianOf(name, w.Name, value)
-				row = append(row, maybe(v, ok, [...]func(float64) string{Number, ratio, Number}[i]))
+				row, some = append(row, maybe(v, ok, [...]func(float64) string{Number, ratio, Number}[i])), some || ok
 			}
 		}
-		t.Rows = append(t.Rows, row)
+		if some {
+			t.Rows = append(t.Rows, row)
+		}
 	}
 	return t, len(names) > 0
 }

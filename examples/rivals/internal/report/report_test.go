@@ -88,7 +88,7 @@ func TestGrowth(t *testing.T) {
 		r.Samples = append(r.Samples, bench.Sample{Contender: "peermesh-sealed", Workload: w.Name, Value: 5, CPU: 2, Allocs: 1})
 	}
 	table, ok := report.Growth(r, axis)
-	if !ok || len(table.Rows) != len(axis.Workloads) || strings.Join(table.Rows[1], " ") != "1KiB 5.0 2.00 1.0" {
+	if !ok || len(table.Rows) != 2 || strings.Join(table.Rows[1], " ") != "1KiB 5.0 2.00 1.0" {
 		t.Errorf("%+v", table)
 	}
 	if _, ok := report.Growth(&bench.Results{}, axis); ok {
