@@ -29,8 +29,9 @@ func (e *End) calls(d time.Duration) (Ran, error) {
 		wg.Go(func() {
 			var err error
 			n := int64(0)
-			for ; !stop.Load() && err == nil; n++ {
+			for n == 0 || !stop.Load() && err == nil { // each at least once
 				err = call(client, contender.Echo{Text: text, N: i*1_000_000 + int(n)})
+				n++
 			}
 			mu.Lock()
 			defer mu.Unlock()

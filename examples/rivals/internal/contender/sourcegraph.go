@@ -3,6 +3,8 @@ package contender
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"log"
 	"net"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -11,6 +13,7 @@ import (
 // sourcegraph is github.com/sourcegraph/jsonrpc2 with its plain object stream and a handler that runs on the reading
 // goroutine.
 func sourcegraph() *Contender {
+	quiet := jsonrpc2.SetLogger(log.New(io.Discard, "", 0)) // it would tell of each connection that ends
 	return &Contender{
 		Name: "sourcegraph", About: "sourcegraph/jsonrpc2, plain object stream, TCP", Module: "github.com/sourcegraph/jsonrpc2",
 		Wire: JSONRPC2, Can: Concurrent | Notify | Broadcast,
@@ -18,7 +21,7 @@ func sourcegraph() *Contender {
 			s := &sourcegraphServer{}
 			var err error
 			s.listener, err = listen(func(conn net.Conn) {
-				c := jsonrpc2.NewConn(background, jsonrpc2.NewPlainObjectStream(conn), sourcegraphHandler{o.Got})
+				c := jsonrpc2.NewConn(background, jsonrpc2.NewPlainObjectStream(conn), sourcegraphHandler{o.Got}, quiet)
 				s.clients.add(c)
 				<-c.DisconnectNotify()
 			})
@@ -29,7 +32,7 @@ func sourcegraph() *Contender {
 			if err != nil {
 				return nil, err
 			}
-			return &sourcegraphClient{jsonrpc2.NewConn(background, jsonrpc2.NewPlainObjectStream(conn), sourcegraphHandler{o.Got})}, nil
+			return &sourcegraphClient{jsonrpc2.NewConn(background, jsonrpc2.NewPlainObjectStream(conn), sourcegraphHandler{o.Got}, quiet)}, nil
 		},
 	}
 }
