@@ -38,11 +38,12 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	b, method := l.p.lookup(m.Method)
 	if method == nil {
 		l.p.stats.unhandled.Add(1)
-		l.p.tapUnhandled(l, m)
+		l.p.tapUnknown(l, m)
 		return nil
 	}
 	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
 		l.count("forbidden")
+		l.p.tapNotHandled(l.info.Load(), method.Wire, errForbidden)
 		return nil
 	}
 	msg := l.newMessage(m, v, secinfo)
@@ -63,6 +64,7 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 	b, method := l.p.lookup(m.Method)
 	if method == nil {
 		// A stranger is not told which methods exist: unknown and forbidden look alike to a guest.
+		l.p.tapUnknown(l, m)
 		l.replyError(v, m.ID, errNotFound, batch)
 		return nil
 	}
@@ -208,6 +210,7 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	}
 	var notes *api.NotificationError
 	if errors.As(err, &notes) {
+		p.tapNotHandled(m.sender, m.name, err)
 		p.stats.failed.Add(uint64(len(notes.Errs)))
 		p.log.Warn("a handler of a notification failed", "method", m.name, "from", m.sender.Name, "error", err)
 		return nil // all handlers ran; whoever asks gets null
@@ -219,6 +222,7 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	case errors.As(err, &own):
 		if !m.request {
 			p.stats.failed.Add(1)
+			p.tapNotHandled(m.sender, m.name, err)
 			p.log.Warn("a notification was not handled", "method", m.name, "from", m.sender.Name, "error", err)
 		}
 		return own

@@ -46,33 +46,23 @@ type subscriber struct {
 	wake   chan struct{}
 }
 
-// Events yields what happens to the membership, from now on, until ctx ends or the peer is closed. It begins with a
-// Joined for each peer that is linked already, and a Refused for each that does not let us in. A receiver that falls behind by 1,024 events loses the oldest; the
-// next one says how many. Any number of receivers may be active.
+// Events yields what happens to the membership, from the call on, until ctx ends or the peer is closed. It begins with a
+// Joined for each peer that is linked already, and a Refused for each that does not let us in. A receiver that falls
+// behind by 1,024 events loses the oldest; the next one says how many. Any number of receivers may be active; each
+// sequence is for one loop.
 func (p *Peer) Events(ctx context.Context) iter.Seq[Event] {
-	return func(yield func(Event) bool) {
-		s := &subscriber{wake: make(chan struct{}, 1)}
-		p.mu.Lock() // so that nobody joins between the two
+	s, present := p.subscribe()
+	leave := func() {
 		p.events.mu.Lock()
-		if p.events.list == nil {
-			p.events.list = map[*subscriber]struct{}{}
-		}
-		p.events.list[s] = struct{}{}
+		delete(p.events.list, s)
 		p.events.mu.Unlock()
-		present := []Event{}
-		for _, l := range *p.members.Load() {
-			present = append(present, Event{Kind: Joined, Peer: p.show(l)})
-		}
-		for _, t := range p.targets {
-			if t.refused != nil && !t.linkedLocked() {
-				present = append(present, *t.refused)
-			}
-		}
-		p.mu.Unlock()
+	}
+	stop := context.AfterFunc(ctx, leave) // nobody need ever begin the loop
+	return func(yield func(Event) bool) {
 		defer func() {
-			p.events.mu.Lock()
-			delete(p.events.list, s)
-			p.events.mu.Unlock()
+			if stop() {
+				leave()
+			}
 		}()
 		for {
 			for _, e := range present {
@@ -99,6 +89,29 @@ func (p *Peer) Events(ctx context.Context) iter.Seq[Event] {
 			p.events.mu.Unlock()
 		}
 	}
+}
+
+// subscribe enters a subscriber, and returns what it would have been told before.
+func (p *Peer) subscribe() (*subscriber, []Event) {
+	s := &subscriber{wake: make(chan struct{}, 1)}
+	p.mu.Lock() // so that nobody joins between the two
+	defer p.mu.Unlock()
+	p.events.mu.Lock()
+	if p.events.list == nil {
+		p.events.list = map[*subscriber]struct{}{}
+	}
+	p.events.list[s] = struct{}{}
+	p.events.mu.Unlock()
+	var present []Event
+	for _, l := range *p.members.Load() {
+		present = append(present, Event{Kind: Joined, Peer: p.show(l)})
+	}
+	for _, t := range p.targets {
+		if t.refused != nil && !t.linkedLocked() {
+			present = append(present, *t.refused)
+		}
+	}
+	return s, present
 }
 
 // emit hands an event to all receivers; it does not block.

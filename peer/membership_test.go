@@ -28,8 +28,9 @@ func watchEvents(t *testing.T, p *peer.Peer) *history {
 	h := &history{}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
+	events := p.Events(ctx)
 	wg.Go(func() {
-		for ev := range p.Events(ctx) {
+		for ev := range events {
 			h.mu.Lock()
 			s := string(ev.Kind) + " " + ev.Peer.Name
 			if ev.Reason != "" {

@@ -84,11 +84,12 @@ type Peer struct {
 	control    *control
 }
 
-// bound is a binding with its incoming methods by name.
+// bound is a binding with its methods by name.
 type bound struct {
 	api.Binding
 	incoming map[string]*api.Method
-	lane     string // in which its messages wait for their turn
+	outgoing map[string]bool // by the name on the wire
+	lane     string          // in which its messages wait for their turn
 }
 
 // dialRate bounds how often we dial, beyond a first burst that lets a whole mesh be joined at once.
@@ -216,6 +217,10 @@ func (p *Peer) Bind(b api.Binding) error {
 	for _, m := range b.Incoming() {
 		incoming[m.Name] = m
 	}
+	outgoing := map[string]bool{}
+	for _, m := range b.Document().Outgoing {
+		outgoing[m.Name] = true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := *p.bindings.Load()
@@ -223,7 +228,7 @@ func (p *Peer) Bind(b api.Binding) error {
 		_, _, was, _ := o.API()
 		return fmt.Errorf("peer: the side %s of %q cannot be bound: its side %s is bound already", side, name, was)
 	}
-	now := map[string]*bound{name: {b, incoming, "." + name}}
+	now := map[string]*bound{name: {b, incoming, outgoing, "." + name}}
 	for n, o := range old {
 		now[n] = o
 	}

@@ -1,11 +1,13 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"peermesh/api"
 	"peermesh/codec"
 	"peermesh/peer/tap"
 	"peermesh/security"
@@ -105,10 +107,43 @@ func (p *Peer) tapFailed(c *call, err error) {
 	}
 }
 
-func (p *Peer) tapUnhandled(l *link, m *codec.Message) {
-	if r := p.tap.Load(); r != nil && !p.cfg.HearAll { // hearing it is all that is wanted there
-		r.Add(tap.Event{Kind: tap.Unheard, At: tap.Now(), Other: l.info.Load(), Method: string(m.Method), Reason: "nobody handles " + string(m.Method)}, nil)
+// tapUnknown records a message whose method is not bound here, and what the API says of it.
+func (p *Peer) tapUnknown(l *link, m *codec.Message) {
+	r := p.tap.Load()
+	if r == nil || m.Kind == codec.Notification && (p.cfg.HearAll || len(*p.bindings.Load()) == 0) { // hearing it is all that is wanted there
+		return
 	}
+	reason := "nobody handles it here"
+	if p.sends(m.Method) {
+		reason = "wrong direction: this peer sends it, and does not handle it"
+	}
+	r.Add(tap.Event{Kind: tap.Unheard, At: tap.Now(), Other: l.info.Load(), Method: string(m.Method), Reason: reason}, nil)
+}
+
+// sends reports whether a method is one of a bound API that goes the other way.
+func (p *Peer) sends(method []byte) bool {
+	bound := *p.bindings.Load()
+	i := bytes.LastIndexByte(method, '.')
+	for _, name := range []string{string(method[:max(i, 0)]), ""} {
+		if b := bound[name]; b != nil && b.outgoing[string(method)] {
+			return true
+		}
+	}
+	return false
+}
+
+// tapNotHandled records that a notification came in and was not handled, or failed while it was.
+func (p *Peer) tapNotHandled(sender *api.Info, method string, err error) {
+	r := p.tap.Load()
+	if r == nil {
+		return
+	}
+	e := tap.Event{Kind: tap.Unheard, At: tap.Now(), Other: sender, Method: method, Code: api.CodeApplication, Reason: err.Error()}
+	var own *api.Error
+	if errors.As(err, &own) {
+		e.Code = own.Code
+	}
+	r.Add(e, nil)
 }
 
 func (p *Peer) tapDropped(l *link, m *message) {

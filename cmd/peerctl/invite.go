@@ -89,13 +89,14 @@ func (a *app) inviteAndWait(ctx context.Context, host *hostFlags, role security.
 		}
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, ttl)
+	defer cancel()
+	events := p.Events(ctx)
 	if err := a.printInvite(&peer.InviteCode{Code: inv.Code(), Expires: inv.Expires}); err != nil {
 		return err
 	}
 	a.note("waiting until it is used; Ctrl-C withdraws it")
-	ctx, cancel := context.WithTimeout(ctx, ttl)
-	defer cancel()
-	for ev := range p.Events(ctx) {
+	for ev := range events {
 		if ev.Kind == peer.Enrolled {
 			a.note("%s has the key now", ev.Peer.Name)
 			return nil

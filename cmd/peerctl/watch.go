@@ -51,7 +51,7 @@ JSON object a line.`,
 	f.StringArrayVar(&w.from, "from", nil, "only messages of these peers (repeatable, or a list)")
 	f.StringArrayVar(&w.to, "to", nil, "only messages to these peers (repeatable, or a list)")
 	f.StringArrayVar(&w.kinds, "kind", nil, "only these kinds: request, reply, error, notify, peer, security, note")
-	f.BoolVar(&w.errors, "errors", false, "only errors and refusals")
+	f.BoolVar(&w.errors, "errors", false, "only what went wrong: errors, refusals, what was lost or not handled")
 	f.DurationVar(&w.slower, "slower-than", 0, "only replies that took longer")
 	f.StringVar(&w.save, "save", "", "write the records to this file too")
 	f.IntVar(&w.count, "count", 0, "end after so many records")
@@ -145,7 +145,7 @@ func (f *filter) matches(r *tap.Record) bool {
 	if len(f.kinds) > 0 && !slices.Contains(f.kinds, r.Kind) {
 		return false
 	}
-	if f.errors && r.Kind != "error" && r.Kind != "security" {
+	if f.errors && r.Kind != "error" && r.Kind != "security" && (r.Kind != "note" || r.Method == "") { // notes of messages: lost, not handled
 		return false
 	}
 	if f.slower > 0 && (r.Kind != "reply" && r.Kind != "error" || r.MS < float64(f.slower.Microseconds())/1000) {

@@ -49,6 +49,7 @@ type message struct {
 	sent   int64            // microseconds; 0: the sending was not seen
 	seenAt map[string]int64 // when each receiver read it
 	keys   []string         // under which it is in the merger's maps
+	joins  []string         // receivers whose sightings can be joined: a missing one is a loss
 	done   bool
 }
 
@@ -145,36 +146,51 @@ func (r *Record) fill(s *Sighting) {
 	r.Cut = r.Cut || s.Cut
 }
 
-func keyOf(session, sender string, seq uint64, index int) string {
-	return fmt.Sprintf("%s %s %d %d", session, sender, seq, index)
+// keyOf is what a message is joined by: its number in a session; without one, the id of a request or an answer. A
+// notification outside a session has nothing.
+func keyOf(s *Sighting, from, to string) string {
+	switch {
+	case s.Session != "":
+		return fmt.Sprintf("%s %s %d %d", s.Session, from, s.Seq, s.Index)
+	case s.Kind == "request":
+		return fmt.Sprintf("? %s %s %s", from, to, s.ID)
+	case s.ID != nil && s.Kind != "notify":
+		return fmt.Sprintf("! %s %s %s", from, to, s.ID)
+	}
+	return ""
 }
 
 func (m *Merger) sent(seenBy string, s *Sighting, now time.Time) {
-	key := ""
-	if s.Session != "" {
-		key = keyOf(s.Session, seenBy, s.Seq, s.Index)
+	key := keyOf(s, seenBy, s.Peer)
+	early, msg := m.open[key], (*message)(nil) // early: one that a receiver told of first
+	group := fmt.Sprintf("%s %d %d", seenBy, s.Group, s.Index)
+	if s.Group > 0 {
+		msg = m.groups[group]
 	}
-	msg := m.open[key]
-	if msg == nil && s.Group > 0 {
-		msg = m.groups[fmt.Sprintf("%s %d %d", seenBy, s.Group, s.Index)]
-	}
-	if msg == nil {
+	switch {
+	case msg == nil && early != nil:
+		msg = early
+	case msg == nil:
 		msg = m.begin(m.record(seenBy, s), now)
+	case early != nil && !early.done:
+		msg.absorb(early)
 	}
-	if key != "" && m.open[key] == nil {
+	if key != "" {
 		m.open[key] = msg
 		msg.keys = append(msg.keys, key)
 	}
 	if s.Group > 0 {
-		g := fmt.Sprintf("%s %d %d", seenBy, s.Group, s.Index)
-		m.groups[g] = msg
-		msg.keys = append(msg.keys, g)
+		m.groups[group] = msg
+		msg.keys = append(msg.keys, group)
 		msg.rec.All = true
 	}
 	msg.rec.fill(s)
 	msg.rec.From, msg.rec.SeenBy = seenBy, seenBy
 	if !slices.Contains(msg.rec.To, s.Peer) {
 		msg.rec.To = append(msg.rec.To, s.Peer)
+	}
+	if key != "" && !slices.Contains(msg.joins, s.Peer) {
+		msg.joins = append(msg.joins, s.Peer)
 	}
 	msg.rec.T = time.UnixMicro(s.T).UTC()
 	if s.Queued > 0 {
@@ -188,11 +204,19 @@ func (m *Merger) sent(seenBy string, s *Sighting, now time.Time) {
 	m.settle(msg)
 }
 
-func (m *Merger) received(seenBy string, s *Sighting, now time.Time) {
-	key := ""
-	if s.Session != "" {
-		key = keyOf(s.Session, s.Peer, s.Seq, s.Index)
+// absorb joins what a receiver of a broadcast told of it with what is known of the broadcast.
+func (msg *message) absorb(early *message) {
+	early.done = true // its record is msg's
+	for name, at := range early.seenAt {
+		msg.seenAt[name] = at
 	}
+	if msg.rec.Params == nil {
+		msg.rec.Params = early.rec.Params
+	}
+}
+
+func (m *Merger) received(seenBy string, s *Sighting, now time.Time) {
+	key := keyOf(s, s.Peer, seenBy)
 	msg := m.open[key]
 	if msg == nil {
 		if key == "" && m.sources[s.Peer] != nil {
@@ -312,6 +336,9 @@ func (m *Merger) finish(msg *message) {
 	}
 	msg.done = true
 	r := &msg.rec
+	if c := m.calls[r.Conv+" "+r.From]; c != nil && r.Method == "" && (r.Kind == "reply" || r.Kind == "error") {
+		r.Method = c.method // which the request told later than its answer
+	}
 	if msg.sent > 0 && r.Kind != "reply" && r.Kind != "error" {
 		for _, at := range msg.seenAt {
 			r.NetMS = max(r.NetMS, micros(at-msg.sent))
@@ -339,12 +366,25 @@ func (m *Merger) release(now time.Time) {
 	}
 	clear(m.ready[len(left):])
 	m.ready = left
-	slices.SortStableFunc(due, func(a, b finished) int { return a.rec.T.Compare(b.rec.T) })
+	slices.SortStableFunc(due, func(a, b finished) int {
+		if c := a.rec.T.Compare(b.rec.T); c != 0 || a.rec.Kind == b.rec.Kind {
+			return c
+		}
+		return notesLast(&a.rec) - notesLast(&b.rec)
+	})
 	for i := range due {
 		m.n++
 		due[i].rec.V, due[i].rec.N = RecordVersion, m.n
 		m.emit(&due[i].rec)
 	}
+}
+
+// notesLast orders records of one moment: a note is about a message.
+func notesLast(r *Record) int {
+	if r.Kind == "note" {
+		return 1
+	}
+	return 0
 }
 
 // Tick does what is due at now, and returns when to come back; zero when nothing waits.
@@ -385,10 +425,10 @@ func (m *Merger) Tick(now time.Time) time.Time {
 
 // expects reports whether a receiver that is watched has not seen the message yet.
 func (m *Merger) expects(msg *message) bool {
-	if msg.sent == 0 || len(msg.keys) == 0 {
+	if msg.sent == 0 {
 		return false
 	}
-	for _, to := range msg.rec.To {
+	for _, to := range msg.joins {
 		s := m.sources[to]
 		if _, seen := msg.seenAt[to]; !seen && s != nil && !s.dropped && s.since.Before(msg.first) {
 			return true
@@ -405,7 +445,7 @@ func (m *Merger) forget(msg *message, now time.Time) {
 	}
 	r := msg.rec
 	var lost []string
-	for _, to := range r.To {
+	for _, to := range msg.joins {
 		if _, seen := msg.seenAt[to]; !seen && m.sources[to] != nil {
 			lost = append(lost, to)
 		}

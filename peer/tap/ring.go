@@ -19,7 +19,7 @@ const (
 	Failed               // a call of ours ended without an answer
 	Refused              // something came in and was not accepted
 	Dropped              // a message was lost for want of room
-	Unheard              // a notification came in that nobody handles
+	Unheard              // a message came in that was not handled: its method, its params, its direction, or who sent it
 	Change               // a peer joined, left, …
 )
 
@@ -36,10 +36,10 @@ type Event struct {
 	Group  uint64    // of Sent: what the messages of one broadcast have in common; 0: of none
 	Size   int       // of the message
 	ID     uint64    // of Failed: of the call
-	Code   int       // of Refused: the error code
+	Code   int       // of Refused and Unheard: the error code
 	Method string    // of all but Sent and Received, where it is known
 	What   string    // of Change: joined, updated, suspect, back, left, refused, enrolled
-	Reason string    // of Change, Refused, Dropped, Failed
+	Reason string    // of Change, Refused, Dropped, Failed, Unheard
 
 	off, len uint64 // of the text in the arena; off counts all bytes that were ever put there
 }

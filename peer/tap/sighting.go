@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"peermesh/api"
 	"peermesh/codec"
 )
 
@@ -74,6 +75,9 @@ type Sighting struct {
 
 var whats = map[Kind]string{Sent: "sent", Received: "received", Handled: "handled", Failed: "failed", Refused: "refused", Dropped: "dropped", Unheard: "unheard"}
 
+// reasons are why a message was not handled, without what it said.
+var reasons = map[int]string{api.CodeMethodNotFound: "nobody handles it here", api.CodeInvalidParams: "invalid params", api.CodeForbidden: "forbidden", api.CodeApplication: "a handler failed"}
+
 // Sightings makes of an event what is told of it at a level: one Sighting, or for a batch one for each element. The
 // protocol's own messages about taps give none.
 func Sightings(e *Event, text []byte, level Level) []Sighting {
@@ -107,6 +111,11 @@ func Sightings(e *Event, text []byte, level Level) []Sighting {
 		return []Sighting{s}
 	case Failed:
 		s.Kind, s.ID, s.Message, s.Reason = "error", strconv.AppendUint(nil, e.ID, 10), e.Reason, ""
+		return []Sighting{s}
+	case Unheard:
+		if level != Full && e.Code != 0 {
+			s.Reason = reasons[e.Code] // the error's own text may quote what was said
+		}
 		return []Sighting{s}
 	case Sent, Received:
 	default:
