@@ -80,6 +80,10 @@
 //
 // # Watching
 //
-// Tap gives the ring of what the peer sends, receives, refuses and drops; Config.Control lets peerctl use and watch a
-// running program. A peer that nobody watches keeps nothing.
+// Watch yields what is said in the whole mesh, each message once, as records (see package tap): this peer's own messages
+// and, through the other peers' taps, those between others. Config.Tap is what a peer lets members see of it: headers, the
+// default, are who, when, which method, how large; full are params and results too; off is nothing. Roles admin see all,
+// and so does a peer of the same user on the same machine. Watchers lists who watches. Tap gives this peer's ring alone:
+// the newest 4,096 events with up to 8 MiB of text, while somebody watches; what a follower is too slow for is counted.
+// A peer that nobody watches keeps nothing. Config.Control lets peerctl use and watch a running program.
 package peer
