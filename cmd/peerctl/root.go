@@ -105,7 +105,7 @@ Data goes to stdout, all else to stderr. A stream with -o json is one JSON objec
 		return &exitError{code: exitUsage, err: suggestFlag(root, err)}
 	})
 	root.AddCommand(a.demoCommand(), a.joinCommand(), a.lsCommand(), a.describeCommand(), a.callCommand(), a.notifyCommand(),
-		a.watchCommand(), a.showCommand(), a.followCommand(), a.topCommand(), a.replayCommand(), a.exportCommand(), a.keyCommand(), a.inviteCommand(), a.peersCommand(), a.policyCommand(), a.metricsCommand(), a.benchCommand(), a.serveCommand(), a.mockCommand(), a.completionCommand(), a.configCommand(),
+		a.watchCommand(), a.showCommand(), a.followCommand(), a.topCommand(), a.uiCommand(), a.replayCommand(), a.exportCommand(), a.keyCommand(), a.inviteCommand(), a.peersCommand(), a.policyCommand(), a.metricsCommand(), a.benchCommand(), a.serveCommand(), a.mockCommand(), a.completionCommand(), a.configCommand(),
 		a.doctorCommand(), a.versionCommand())
 	return root
 }

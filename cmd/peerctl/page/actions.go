@@ -1,0 +1,263 @@
+package page
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"net/http"
+	"strconv"
+	"time"
+
+	"peermesh/peer"
+)
+
+const (
+	maxBody    = 8 << 20
+	maxTimeout = 10 * time.Minute
+)
+
+// order is what a page wants sent.
+type order struct {
+	Method  string   `json:"method"`
+	Params  string   `json:"params"` // JSON; empty: none
+	Seq     uint64   `json:"seq"`    // instead of Params: those of this record, also what is hidden of them
+	To      []string `json:"to"`
+	All     bool     `json:"all"` // a broadcast: only how it is shown
+	Timeout int64    `json:"timeout_ms"`
+	Anyway  bool     `json:"anyway"` // although the params are against the schema
+}
+
+// answer is the outcome of a call of one peer, as a line.
+type answer struct {
+	*peer.CallResult
+	Result string `json:"result,omitempty"` // JSON
+	Hidden int    `json:"hidden,omitempty"`
+}
+
+// enter takes one of the places for what pages have under way.
+func (s *Site) enter(w http.ResponseWriter) (leave func(), ok bool) {
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, true
+	default:
+		http.Error(w, fmt.Sprintf("%d calls are under way", callsAtOnce), http.StatusTooManyRequests)
+		return nil, false
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, err error) { http.Error(w, err.Error(), status) }
+
+// read reads what a page wants sent, and checks it.
+func (s *Site) read(w http.ResponseWriter, r *http.Request) (*order, json.RawMessage, bool) {
+	var o order
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&o); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return nil, nil, false
+	}
+	params := json.RawMessage(o.Params)
+	if o.Seq > 0 {
+		rec := s.kept.get(o.Seq)
+		if rec == nil || rec.Cut {
+			refuse(w, http.StatusGone, errors.New("the record is not kept any more, or was too large to be kept whole"))
+			return nil, nil, false
+		}
+		params = rec.Params
+	}
+	if len(params) > 0 {
+		if err := checkJSON(params); err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return nil, nil, false
+		}
+	}
+	if o.Method == "" || len(o.To) == 0 {
+		refuse(w, http.StatusBadRequest, errors.New("say which method, and to whom"))
+		return nil, nil, false
+	}
+	if !o.Anyway {
+		for _, who := range o.To {
+			if d, m := s.docs.method(who, o.Method); m != nil {
+				if err := d.Validate(m, params); err != nil {
+					refuse(w, http.StatusUnprocessableEntity, err)
+					return nil, nil, false
+				}
+				break
+			}
+		}
+	}
+	return &o, params, true
+}
+
+// checkJSON says where a text is no JSON.
+func checkJSON(text []byte) error {
+	var v any
+	err := json.Unmarshal(text, &v)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		before := text[:min(int(syntax.Offset), len(text))]
+		line := 1 + bytes.Count(before, []byte("\n"))
+		return fmt.Errorf("params: line %d, column %d: %w", line, len(before)-bytes.LastIndexByte(before, '\n')-1, err)
+	}
+	return err
+}
+
+// call calls peers and writes each outcome on a line as it comes.
+func (s *Site) call(w http.ResponseWriter, r *http.Request) {
+	leave, ok := s.enter(w)
+	if !ok {
+		return
+	}
+	defer leave()
+	o, params, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	m, err := s.cfg.Open(r.Context())
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err)
+		return
+	}
+	defer func() { _ = m.Close() }()
+	timeout := s.cfg.Timeout
+	if o.Timeout > 0 {
+		timeout = min(time.Duration(o.Timeout)*time.Millisecond, maxTimeout)
+	}
+	hide := r.URL.Query().Get("reveal") != "1"
+	var result *mask
+	if mm := s.docs.masks(o.Method); mm != nil {
+		result = mm.result
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	ctl := http.NewResponseController(w)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	err = m.Call(r.Context(), peer.CallRequest{Method: o.Method, Params: params, To: o.To, Timeout: timeout.Milliseconds()}, func(res *peer.CallResult) {
+		a := answer{CallResult: res}
+		raw := res.Result
+		if hide {
+			raw, a.Hidden = redact(raw, result)
+			if res.Error != nil {
+				var n int
+				res.Error.Data, n = redact(res.Error.Data, nil)
+				a.Hidden += n
+			}
+		}
+		a.Result = string(raw)
+		_ = enc.Encode(&a) // who does not read it misses it
+		_ = ctl.Flush()
+	})
+	end := map[string]any{"done": true}
+	if err != nil {
+		end["failed"] = err.Error()
+	}
+	_ = enc.Encode(end)
+}
+
+// notify sends a notification and says who it went to.
+func (s *Site) notify(w http.ResponseWriter, r *http.Request) {
+	leave, ok := s.enter(w)
+	if !ok {
+		return
+	}
+	defer leave()
+	o, params, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	m, err := s.cfg.Open(r.Context())
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err)
+		return
+	}
+	defer func() { _ = m.Close() }()
+	res, err := m.Notify(r.Context(), peer.NotifyRequest{Method: o.Method, Params: params, To: o.To, All: o.All})
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err)
+		return
+	}
+	writeJSON(w, res)
+}
+
+// doctor examines the mesh.
+func (s *Site) doctor(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Doctor == nil {
+		http.NotFound(w, r)
+		return
+	}
+	leave, ok := s.enter(w)
+	if !ok {
+		return
+	}
+	defer leave()
+	found, err := s.cfg.Doctor(r.Context())
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err)
+		return
+	}
+	writeJSON(w, found)
+}
+
+// documents serves what the peers say of themselves.
+func (s *Site) documents(w http.ResponseWriter, _ *http.Request) {
+	text, err := s.docs.text()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(text)
+}
+
+// record serves one record with all of its values.
+func (s *Site) record(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	seq, _ := strconv.ParseUint(q.Get("seq"), 10, 64) // 0 is none
+	rec := s.kept.get(seq)
+	if rec == nil {
+		refuse(w, http.StatusGone, errors.New("the record is not kept any more"))
+		return
+	}
+	writeJSON(w, makeRow(seq, rec, q.Get("reveal") != "1", s.docs.masks(rec.Method), 0))
+}
+
+// export serves records as peerctl watch --save writes them.
+func (s *Site) export(w http.ResponseWriter, r *http.Request) {
+	var which struct {
+		Seqs []uint64 `json:"seqs"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&which); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	hide := r.URL.Query().Get("reveal") != "1"
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, seq := range which.Seqs {
+		kept := s.kept.get(seq)
+		if kept == nil {
+			continue
+		}
+		rec := *kept
+		if hide {
+			m := s.docs.masks(rec.Method)
+			if m == nil {
+				m = &methodMasks{}
+			}
+			rec.Params, _ = redact(rec.Params, m.params)
+			rec.Result, _ = redact(rec.Result, m.result)
+			rec.Data, _ = redact(rec.Data, nil)
+		}
+		if enc.Encode(&rec) != nil {
+			return
+		}
+	}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // who does not read it misses it
+}

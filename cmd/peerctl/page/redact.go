@@ -1,0 +1,104 @@
+package page
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// hiddenValue stands for a value that is not shown.
+const hiddenValue = `"•••"`
+
+// secretWords make a member's value a secret when its name contains one as a word: api_key, sessionToken, Password2.
+var secretWords = map[string]bool{"password": true, "passwd": true, "passphrase": true, "pwd": true, "secret": true, "secrets": true, "token": true,
+	"tokens": true, "key": true, "keys": true, "apikey": true, "authorization": true, "credential": true, "credentials": true, "cookie": true, "bearer": true}
+
+// secretName reports whether a member of that name holds a secret.
+func secretName(name string) bool {
+	start := -1
+	var last rune
+	for i, r := range name {
+		letter := unicode.IsLetter(r)
+		if start >= 0 && (!letter || unicode.IsUpper(r) && unicode.IsLower(last)) {
+			if secretWords[strings.ToLower(name[start:i])] {
+				return true
+			}
+			start = -1
+		}
+		if start < 0 && letter {
+			start = i
+		}
+		last = r
+	}
+	return start >= 0 && secretWords[strings.ToLower(name[start:])]
+}
+
+// redact returns a JSON text without the values that are secrets by their names or by the mask, and how many those
+// were. All else stays as it is written. A text that is no JSON is hidden as a whole.
+func redact(raw json.RawMessage, m *mask) (json.RawMessage, int) {
+	if len(raw) == 0 {
+		return raw, 0
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	r := redactor{raw: raw, d: d}
+	if r.value(m, false) != nil {
+		return json.RawMessage(hiddenValue), 1
+	}
+	if r.hidden == 0 {
+		return raw, 0
+	}
+	return append(r.out, raw[r.at:]...), r.hidden
+}
+
+// redactor copies a text and leaves values out.
+type redactor struct {
+	raw    []byte
+	d      *jsontext.Decoder
+	out    []byte
+	at     int // up to here raw was copied
+	hidden int
+}
+
+func (r *redactor) value(m *mask, named bool) error {
+	kind := r.d.PeekKind()
+	if (named || m.all()) && kind != 'n' && kind != 't' && kind != 'f' && kind != 0 {
+		v, err := r.d.ReadValue()
+		if err != nil {
+			return err
+		}
+		end := int(r.d.InputOffset())
+		r.out = append(append(r.out, r.raw[r.at:end-len(v)]...), hiddenValue...)
+		r.at, r.hidden = end, r.hidden+1
+		return nil
+	}
+	if kind != '{' && kind != '[' {
+		return r.d.SkipValue()
+	}
+	if _, err := r.d.ReadToken(); err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		switch r.d.PeekKind() {
+		case '}', ']':
+			_, err := r.d.ReadToken()
+			return err
+		}
+		if kind == '[' {
+			if err := r.value(m.item(i), false); err != nil {
+				return err
+			}
+			continue
+		}
+		name, err := r.d.ReadToken()
+		if err != nil {
+			return err
+		}
+		text := name.String()
+		if err := r.value(m.member(text), secretName(text)); err != nil {
+			return err
+		}
+	}
+}
