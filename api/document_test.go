@@ -164,7 +164,7 @@ func TestParseRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "api: OpenRPC document: ") {
 			t.Errorf("%.200s: %v\nwant %s", text, err, want)
 		}
-		if took := time.Since(start); took > 30*time.Second {
+		if took := time.Since(start); took > 2*time.Minute {
 			t.Errorf("%.200s took %s", text, took)
 		}
 	}
@@ -197,7 +197,7 @@ func TestParseIsLinear(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Hash()
-		if took := time.Since(start); took > 30*time.Second {
+		if took := time.Since(start); took > 2*time.Minute {
 			t.Errorf("took %s", took)
 		} else {
 			t.Log(took)
