@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	console.Main(m, "peermesh/cmd/peerctl", "peermesh/examples/chat", "peermesh/examples/lab/camera", "peermesh/examples/lab/viewer",
-		"peermesh/examples/spec", "peermesh/examples/python/bench")
+		"peermesh/examples/dashboard", "peermesh/examples/dashboard/spectrometer", "peermesh/examples/spec", "peermesh/examples/python/bench")
 }
 
 func readmes(t *testing.T) (files []string) {
