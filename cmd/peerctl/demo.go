@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"peermesh/api"
+	"peermesh/cmd/peerctl/page"
 	"peermesh/examples/lab"
 	"peermesh/peer"
 	"peermesh/peer/tap"
@@ -21,12 +22,14 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var length time.Duration
+	var noUI bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run three peers in one process, talking and watched",
 		Long: `demo runs a mesh in one process: two cameras and a desk, each a full peer with listeners of its own. They find each
 other by discovery, talk over TCP on loopback with sealed messages, and share one API definition, which the desk
-inverts. What they say is printed as it happens. No hardware, network or key is needed.`,
+inverts. What they say is printed as it happens, and shown by a page at the address that is printed. No hardware, network
+or key is needed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -35,10 +38,11 @@ inverts. What they say is printed as it happens. No hardware, network or key is 
 				ctx, cancel = context.WithTimeout(ctx, length)
 				defer cancel()
 			}
-			return a.demo(ctx)
+			return a.demo(ctx, !noUI)
 		},
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "end after this time (default: at Ctrl-C)")
+	cmd.Flags().BoolVar(&noUI, "no-ui", false, "do not serve the page")
 	return cmd
 }
 
@@ -56,7 +60,7 @@ type demoCount struct {
 	messages, sealed int
 }
 
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo(ctx context.Context, ui bool) error {
 	keys, err := security.NewKeyring(security.Entry{Key: security.NewKey(), Send: true})
 	if err != nil {
 		return err
@@ -88,6 +92,9 @@ func (a *app) demo(ctx context.Context) error {
 			self := p.Self()
 			a.note("%s listens on %s, %s", self.Name, self.Address, []string{"a camera", "a camera", "the desk, which uses them"}[i])
 		}
+	}
+	if ui {
+		defer d.page(ctx, desk)()
 	}
 	a.note(`mesh "demo": look at it from another terminal with: peerctl --mesh demo ls; peerctl --mesh demo watch`)
 	found, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -128,6 +135,31 @@ func (d *demoMesh) watch(desk *peer.Peer) {
 			}
 		}
 	})
+}
+
+// page serves the page of peerctl ui, through the desk, until the function that it returns is called.
+func (d *demoMesh) page(ctx context.Context, desk *peer.Peer) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	end = func() { cancel(); wg.Wait() }
+	ln, err := page.Listen("127.0.0.1:0")
+	if err != nil {
+		d.app.note("no page: %v", err)
+		return end
+	}
+	site, err := page.New(ln, page.Config{Open: func(context.Context) (page.Mesh, error) { return piped(desk, &wg), nil },
+		Timeout: d.app.flags.timeout, Version: version, Logger: d.app.logger()})
+	if err != nil {
+		d.app.note("no page: %v", errors.Join(err, ln.Close()))
+		return end
+	}
+	d.app.note("page: %s", site.Address())
+	wg.Go(func() {
+		if err := site.Run(ctx); err != nil {
+			d.app.note("the page: %v", err)
+		}
+	})
+	return end
 }
 
 // join makes a peer of the demo.

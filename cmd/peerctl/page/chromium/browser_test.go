@@ -181,8 +181,7 @@ func (b *tab) screenshots(name string) {
 	b.t.Helper()
 	for _, width := range []int64{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
-			b.do(send(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: width < 500}),
-				send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
+			b.looks(width, scheme)
 			eval[bool](b, `new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
 			if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
 				b.t.Errorf("%s: at %d the page is wider than the window", name, width)
@@ -200,4 +199,12 @@ func (b *tab) screenshots(name string) {
 			b.t.Log(file)
 		}
 	}
+	b.looks(1280, "light")
+}
+
+// looks has the page be of a width, and of a color scheme.
+func (b *tab) looks(width int64, scheme string) {
+	b.t.Helper()
+	b.do(send(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: width < 500}),
+		send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
 }

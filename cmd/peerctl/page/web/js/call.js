@@ -106,16 +106,18 @@ async function send(anyway) {
 function Picker() {
   const want = search.value.toLowerCase()
   const found = list.value.filter((m) => (m.name + (m.method.description ?? '')).toLowerCase().includes(want))
-  const apis = Map.groupBy ? Map.groupBy(found, (m) => m.api) : group(found)
+  const apis = group(found)
   return html`<section class="picker" aria-label="Methods">
     <input id="search" type="search" placeholder="Find a method" aria-label="Find a method" value=${search.value} onInput=${(e) => { search.value = e.target.value }} />
     ${[...apis].map(([api, entries]) => html`<h3>${clean(api)}</h3><ul>${entries.map((m) => html`<li>
       <button class="plain method" data-choose=${m.name} aria-current=${m.name === chosen.value ? 'true' : undefined} onClick=${() => choose(m.name)}>
-        <b aria-hidden="true">${m.peers.length ? '→' : '←'}</b> <span>${clean(m.name.slice(api.length + 1) || m.name)}</span>
-        <small>${m.peers.length ? `${m.peers.length} ${m.call ? 'answer' : 'hear'}` : 'sent by peers'}</small></button></li>`)}</ul>`)}
+        <b aria-hidden="true">${others(m).length ? '→' : '←'}</b> <span>${clean(m.name.slice(api.length + 1) || m.name)}</span>
+        <small>${others(m).length ? `${others(m).length} ${m.call ? 'answer' : 'hear'}` : `${m.senders.length} send`}</small></button></li>`)}</ul>`)}
     ${found.length === 0 && html`<p class="dim">${list.value.length ? 'No method has that in its name.' : 'No peer serves anything yet.'}</p>`}
   </section>`
 }
+
+const others = (m) => m.peers.filter((p) => p !== self.value)
 
 function group(entries) {
   const out = new Map()
@@ -160,7 +162,7 @@ function Composer() {
   return html`<section class="composer" aria-label="Call" data-method=${m.name}>
     <h2>${clean(m.name)}</h2>
     <p>${clean(m.method.description)}</p>
-    <p class="dim">${served ? `${m.call ? 'answered' : 'heard'} by ${m.peers.map(clean).join(', ')}` : `sent by ${m.senders.map(clean).join(', ')}`}${shape && ` · returns ${m.method.result.name ? clean(m.method.result.name) : typeText(shape)}`}${m.method['x-role'] && ` · for ${clean(m.method['x-role'])}s`}${m.method['x-idempotent'] && ' · may be repeated'}</p>
+    <p class="dim">${served ? `${m.call ? 'answered' : 'heard'} by ${m.peers.map(clean).join(', ')}` : `sent by ${m.senders.map(clean).join(', ')}`}${shape && ` · returns ${m.method.result.name && m.method.result.name !== 'result' ? clean(m.method.result.name) : typeText(shape)}`}${m.method['x-role'] && ` · for ${clean(m.method['x-role'])}s`}${m.method['x-idempotent'] && ' · may be repeated'}</p>
     ${m.method.examples?.length > 1 && html`<p class="examples">examples ${m.method.examples.map((e, i) => html`<button class="small" onClick=${() => setValue(example(m.method, i))}>${clean(e.name ?? i + 1)}</button>`)}</p>`}
     <form onSubmit=${(e) => { e.preventDefault(); send(false) }} noValidate>
       <div class="sides"><div class="side"><h3>Form</h3><${Form} f=${f} value=${value.value} onChange=${setValue} path="" /></div>
@@ -188,7 +190,7 @@ export function Call() {
     else begin(d)
   }, [draft.value])
   useEffect(() => {
-    if (!chosen.value && !draft.value) choose(list.value.find((m) => m.peers.some((p) => p !== self.value))?.name ?? '')
+    if (!chosen.value && !draft.value) choose(list.value.find((m) => others(m).length)?.name ?? '')
   }, [list.value.length])
   return html`<div class="call"><${Picker} /><${Composer} /></div>`
 }

@@ -28,9 +28,9 @@ export function micros(t) {
 
 // split says where the time of an answer went: [{name, ms}], which add up to all of it.
 export function split(r) {
-  const parts = [['sender’s queue', r.queue_ms], ['network', r.net_ms], ['receiver’s queue', r.wait_ms], ['handler', r.handler_ms]]
-    .filter(([, ms]) => ms > 0).map(([name, ms]) => ({ name, ms }))
+  const parts = [['queue', 'sender’s queue', r.queue_ms], ['net', 'network', r.net_ms], ['wait', 'receiver’s queue', r.wait_ms], ['handler', 'handler', r.handler_ms]]
+    .filter(([, , ms]) => ms > 0).map(([part, name, ms]) => ({ part, name, ms }))
   const known = parts.reduce((sum, p) => sum + p.ms, 0)
-  if (r.ms > 0 && r.ms - known > 0.0005) parts.push({ name: 'way back and the rest', ms: r.ms - known })
+  if (r.ms > 0 && r.ms - known > 0.0005) parts.push({ part: 'rest', name: 'way back and the rest', ms: r.ms - known })
   return parts
 }

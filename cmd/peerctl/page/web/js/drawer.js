@@ -15,9 +15,9 @@ function Split({ row: r }) {
   const all = parts.reduce((sum, p) => sum + p.ms, 0)
   return html`<section aria-label="Where the time went"><h3>${r.ms ? html`${ms(r.ms)} in all` : 'Where the time went'}</h3>
     <div class="split" role="img" aria-label=${parts.map((p) => `${p.name} ${ms(p.ms)}`).join(', ')}>
-      ${parts.map((p, i) => html`<i data-part=${i} style=${{ flexGrow: Math.max(p.ms / all, 0.012) }} />`)}
+      ${parts.map((p) => html`<i data-part=${p.part} style=${{ flexGrow: Math.max(p.ms / all, 0.012) }} />`)}
     </div>
-    <ul class="legend">${parts.map((p, i) => html`<li data-part=${i}><i data-part=${i} />${p.name} <b>${ms(p.ms)}</b></li>`)}</ul>
+    <ul class="legend">${parts.map((p) => html`<li><i data-part=${p.part} />${p.name} <b>${ms(p.ms)}</b></li>`)}</ul>
   </section>`
 }
 

@@ -8,6 +8,7 @@ export const clock = (t) => {
 
 export function ms(n) {
   if (n === undefined || n === null) return '–'
+  if (n === 0) return '0'
   if (n < 0.1) return `${Math.round(n * 1000)} µs`
   if (n < 10) return `${n.toFixed(2)} ms`
   if (n < 100) return `${n.toFixed(1)} ms`

@@ -7,10 +7,18 @@ import { size } from './json.js'
 import { keys, help, Help } from './keys.js'
 import { Traffic } from './traffic.js'
 import { Call } from './call.js'
+import { Timeline } from './timeline.js'
+import { Mesh } from './mesh.js'
+import { Rates } from './rates.js'
+import { Doctor } from './doctor.js'
 
 const views = [
   ['traffic', 'Traffic', Traffic],
+  ['timeline', 'Timeline', Timeline],
+  ['mesh', 'Mesh', Mesh],
+  ['rates', 'Rates', Rates],
   ['call', 'Call', Call],
+  ['doctor', 'Doctor', Doctor],
 ]
 
 function Link() {

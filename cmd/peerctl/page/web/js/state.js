@@ -19,6 +19,8 @@ export const route = signal('traffic')
 export const toast = signal('')
 export const draft = signal(undefined)     // a call to begin with: {method, params, to}
 
+export const refused = signal([])          // peers that were refused, as their records say
+
 export const mesh = computed(() => status.value.mesh ?? { mesh: '', peers: [] })
 export const self = computed(() => mesh.value.peers[0]?.name ?? '')
 
@@ -58,6 +60,7 @@ export function connect() {
     },
     records: (b) => {
       store.add(b.rows, b.missing)
+      notePeers(b.rows)
       changed.value++
     },
     status: (s) => {
@@ -69,6 +72,17 @@ export function connect() {
       if (forever) setTimeout(connect, 2000)
     },
   })
+}
+
+// notePeers keeps who was refused until he comes in.
+function notePeers(rows) {
+  let list = refused.peek()
+  for (const r of rows) {
+    if (r.kind !== 'peer' || r.event !== 'refused' && r.event !== 'joined' && r.event !== 'back') continue
+    list = list.filter((x) => x.peer !== r.peer)
+    if (r.event === 'refused') list = [...list, r].slice(-20)
+  }
+  refused.value = list
 }
 
 let fetching = false
