@@ -36,6 +36,13 @@ type answer struct {
 	Hidden int    `json:"hidden,omitempty"`
 }
 
+// ending is the last line of a call.
+type ending struct {
+	Done   bool   `json:"done,omitempty"`
+	Failed string `json:"failed,omitempty"`
+	Schema bool   `json:"schema,omitempty"` // it failed for being against the schema, and one may insist
+}
+
 // enter takes one of the places for what pages have under way.
 func (s *Site) enter(w http.ResponseWriter) (leave func(), ok bool) {
 	select {
@@ -79,7 +86,8 @@ func (s *Site) read(w http.ResponseWriter, r *http.Request) (*order, json.RawMes
 		for _, who := range o.To {
 			if d, m := s.docs.method(who, o.Method); m != nil {
 				if err := d.Validate(m, params); err != nil {
-					refuse(w, http.StatusUnprocessableEntity, err)
+					// An answer, not a failure: browsers write those to the console.
+					writeJSON(w, ending{Failed: err.Error(), Schema: true})
 					return nil, nil, false
 				}
 				break
@@ -147,11 +155,11 @@ func (s *Site) call(w http.ResponseWriter, r *http.Request) {
 		_ = enc.Encode(&a) // who does not read it misses it
 		_ = ctl.Flush()
 	})
-	end := map[string]any{"done": true}
+	end := ending{Done: true}
 	if err != nil {
-		end["failed"] = err.Error()
+		end.Failed = err.Error()
 	}
-	_ = enc.Encode(end)
+	_ = enc.Encode(&end)
 }
 
 // notify sends a notification and says who it went to.

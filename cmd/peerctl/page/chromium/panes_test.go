@@ -2,21 +2,12 @@ package chromium_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"peermesh/api"
 )
-
-// show goes to a pane.
-func (b *tab) show(pane string) {
-	b.t.Helper()
-	b.click(fmt.Sprintf(`[data-tab=%s]`, pane))
-	b.until(fmt.Sprintf(`document.querySelector('main').dataset.view === %q`, pane))
-}
 
 // TestPanes: each pane shows what it is for.
 func TestPanes(t *testing.T) {
@@ -53,5 +44,3 @@ func TestPanes(t *testing.T) {
 	b.screenshots("doctor")
 	b.blameless(origin)
 }
-
-var _ = json.Marshal

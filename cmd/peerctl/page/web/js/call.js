@@ -96,7 +96,7 @@ async function send(anyway) {
   } catch (error) {
     batch(() => {
       problem.value = stop.signal.aborted ? 'given up' : error.message
-      objection.value = error.status === 422
+      objection.value = error.schema === true
       answers.value = answers.value.filter((a) => !a.open)
     })
   }

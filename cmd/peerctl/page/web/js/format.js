@@ -16,7 +16,7 @@ export function ms(n) {
   return `${(n / 1000).toFixed(1)} s`
 }
 
-export const rate = (n) => (n >= 100 ? Math.round(n).toLocaleString('en').replaceAll(',', ' ') : n >= 10 ? n.toFixed(1) : n > 0 ? n.toFixed(2) : '0')
+export const rate = (n) => (n === null || n === undefined ? '–' : n >= 100 ? Math.round(n).toLocaleString('en').replaceAll(',', ' ') : n >= 10 ? n.toFixed(1) : n > 0 ? n.toFixed(2) : '0')
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString('en').replaceAll(',', ' ')} ${n === 1 ? one : many}`
 
 // clean takes away what would turn a line round or hide in it.

@@ -30,9 +30,11 @@ function Link() {
   return html`<span id="link" class="link" role="status">${text}</span>`
 }
 
+const mean = (list) => (list?.length ? list.reduce((a, b) => a + b) / list.length : 0)
+
 function Totals() {
   const { kept, rates } = status.value
-  const now = rates?.series.count.at(-1) ?? 0
+  const now = mean(rates?.series.count.slice(-3))
   if (!kept) return null
   return html`<span class="totals">
     <span><b>${rate(now)}</b> msg/s</span>

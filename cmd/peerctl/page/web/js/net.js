@@ -22,12 +22,18 @@ async function checked(answer) {
   return answer
 }
 
+// failed throws what an answer says went wrong, and returns other answers.
+function failed(part) {
+  if (part.failed) throw Object.assign(new Error(part.failed), { schema: part.schema })
+  return part
+}
+
 const post = (what, body, reveal) => fetch(at(what, reveal), { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
 
 export const docs = async () => (await checked(await fetch(at('docs')))).json()
 export const record = async (seq, reveal) => (await checked(await fetch(at(`record?seq=${seq}`, reveal)))).json()
 export const doctor = async () => (await checked(await post('doctor', {}))).json()
-export const notify = async (order) => (await checked(await post('notify', order))).json()
+export const notify = async (order) => failed(await (await checked(await post('notify', order))).json())
 export const exported = async (seqs, reveal) => (await checked(await post('export', { seqs }, reveal))).blob()
 
 // call hands each answer to f as it comes.
@@ -42,7 +48,7 @@ export async function call(order, reveal, f, signal) {
     rest = lines.pop()
     for (const line of lines) {
       const part = JSON.parse(line)
-      if (part.failed) throw new Error(part.failed)
+      failed(part)
       if (!part.done) f(part)
     }
   }
