@@ -171,7 +171,7 @@ func (p *Peer) handle(m *message) {
 	took := ended.Sub(started)
 	err = p.judge(m, err, ended)
 	if m.request {
-		l.in.release(m)
+		l.in.release(m, size)
 		p.answer(m, result, err, took)
 	} else {
 		p.tapHandled(m, started, ended)

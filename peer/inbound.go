@@ -14,17 +14,19 @@ import (
 type inbound struct {
 	link *link
 
-	mu       sync.Mutex
-	stopped  bool
-	notes    int // notifications that wait or run
-	requests int // requests that wait, run, or are being answered
-	bytes    int
-	byNumber map[uint64]*message // requests in flight, by an id that is a plain number
-	byText   map[string]*message // the others, by the raw id
-	lanes    map[string]*lane    // by the API's name
-	onIdle   func()
-	room     chan struct{} // of one place: something was finished, or is waited for
-	dropping bool          // the pause did not help; until half of the notifications are done
+	mu             sync.Mutex
+	stopped        bool
+	notes          int                 // notifications that wait or run
+	requests       int                 // requests that wait or run
+	bytes          int                 // of both
+	answering      int                 // requests that are being answered: their places are free
+	answeringBytes int                 // their bytes
+	byNumber       map[uint64]*message // requests in flight, by an id that is a plain number
+	byText         map[string]*message // the others, by the raw id
+	lanes          map[string]*lane    // by the API's name
+	onIdle         func()
+	room           chan struct{} // of one place: something was finished, or is waited for
+	dropping       bool          // the pause did not help; until half of the notifications are done
 }
 
 // pauseFor is how long reading pauses at most for the handlers of notifications to catch up.
@@ -84,7 +86,7 @@ func (in *inbound) admit(m *message) *api.Error {
 	switch {
 	case in.stopped:
 		return errGoingAway
-	case in.bytes > 0 && in.bytes+size > limits.QueuedBytes:
+	case in.bytes > 0 && in.bytes+size > limits.QueuedBytes, in.answeringBytes > 0 && in.bytes+in.answeringBytes+size > 2*limits.QueuedBytes:
 		return errBusy
 	case !m.request:
 		if in.notes >= limits.QueuedIn {
@@ -92,7 +94,8 @@ func (in *inbound) admit(m *message) *api.Error {
 		}
 		in.notes++
 	default:
-		if in.requests >= limits.Calls {
+		// Answers that the other end does not fetch wait for room in its queue: there may be as many of them again.
+		if in.requests >= limits.Calls || in.requests+in.answering >= 2*limits.Calls {
 			return errBusy
 		}
 		if m.reqID, m.numeric = plainNumber(m.id); m.numeric {
@@ -112,10 +115,15 @@ func (in *inbound) admit(m *message) *api.Error {
 	return nil
 }
 
-// release frees the id of a request that is about to be answered: whoever has the answer may use the id again.
-func (in *inbound) release(m *message) {
+// release frees the id and the place of a request that is about to be answered: whoever has the answer may use the id
+// again, and may have as many calls in flight as before. size is what it had when it came.
+func (in *inbound) release(m *message, size int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.requests--
+	in.bytes -= size
+	in.answering++
+	in.answeringBytes += size
 	if m.numeric {
 		delete(in.byNumber, m.reqID)
 	} else {
@@ -123,13 +131,15 @@ func (in *inbound) release(m *message) {
 	}
 }
 
-// finished lets a message go. size is what it had when it came.
+// finished lets a message go: a notification that was handled, a request whose answer is queued. size is what it had
+// when it came.
 func (in *inbound) finished(m *message, size int) {
 	in.mu.Lock()
-	in.bytes -= size
 	if m.request {
-		in.requests--
+		in.answering--
+		in.answeringBytes -= size
 	} else {
+		in.bytes -= size
 		in.notes--
 		in.dropping = in.dropping && in.notes > in.link.p.cfg.Limits.QueuedIn/2
 	}
@@ -145,7 +155,7 @@ func (in *inbound) finished(m *message, size int) {
 }
 
 func (in *inbound) idleLocked() bool {
-	return in.notes == 0 && in.requests == 0
+	return in.notes == 0 && in.requests == 0 && in.answering == 0
 }
 
 // idle has f called once nothing is in flight, at once when nothing is.

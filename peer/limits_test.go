@@ -183,6 +183,38 @@ func TestTooManyCalls(t *testing.T) {
 
 // TestTooManyNotifications: a receiver that does not keep up holds its sender back; one that does not catch up within
 // 2 s drops. Whatever becomes of a message is told at one end or counted at the other.
+// TestAsManyCallsAsAllowed keeps exactly as many calls in flight as a peer takes: none is refused, for the place of a
+// request is free before its answer can be read.
+func TestAsManyCallsAsAllowed(t *testing.T) {
+	t.Parallel()
+	mesh := peertest.New(t)
+	const n, each = 256, 400
+	limit := func(c *peer.Config) { c.Limits.Calls = n }
+	cam, view := mesh.Peer("cam", limit), mesh.Peer("view", limit)
+	lab.Snap.Handle(api.Bind(cam, lab.API), func(context.Context, lab.SnapParams) (lab.Image, error) { return lab.Image{}, nil })
+	port := api.Bind(view, lab.API.Invert())
+	mesh.Join(cam, view)
+	var busy atomic.Int64
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for range each {
+				switch _, err := lab.Snap.Call(t.Context(), port, api.To("cam"), lab.SnapParams{}); {
+				case api.CodeOf(err) == api.CodeBusy:
+					busy.Add(1)
+				case err != nil:
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if busy.Load() > 0 {
+		t.Errorf("%d of %d calls were refused", busy.Load(), n*each)
+	}
+}
+
 func TestTooManyNotifications(t *testing.T) {
 	for name, stuck := range map[string]time.Duration{"slow": time.Second, "stuck": time.Minute} {
 		t.Run(name, func(t *testing.T) {
