@@ -42,7 +42,7 @@ func redact(raw json.RawMessage, m *mask) (json.RawMessage, int) {
 	if len(raw) == 0 {
 		return raw, 0
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	r := redactor{raw: raw, d: d}
 	if r.value(m, false) != nil {
 		return json.RawMessage(hiddenValue), 1

@@ -26,22 +26,22 @@ type row struct {
 // makeRow makes the row of a record; masks say what else than by its name is hidden. limit 0: all of it.
 func makeRow(seq uint64, r *tap.Record, hide bool, m *methodMasks, limit int) *row {
 	out := &row{Seq: seq, Record: *r, ID: string(r.ID)}
+	out.Record.Params, out.Record.Result, out.Record.Data = nil, nil, nil
 	value := func(raw json.RawMessage, m *mask) string {
 		if hide {
 			var n int
 			raw, n = redact(raw, m)
 			out.Hidden += n
 		}
-		text := string(raw)
-		if limit > 0 && len(text) > limit {
+		if limit > 0 && len(raw) > limit {
 			at := limit
-			for at > 0 && !utf8.RuneStart(text[at]) {
+			for at > 0 && !utf8.RuneStart(raw[at]) {
 				at--
 			}
-			out.More = max(out.More, len(text)-at)
-			text = text[:at]
+			out.More = max(out.More, len(raw)-at)
+			raw = raw[:at]
 		}
-		return text
+		return string(raw)
 	}
 	if m == nil {
 		m = &methodMasks{}

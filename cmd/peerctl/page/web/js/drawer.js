@@ -69,6 +69,18 @@ function Value({ row: r, name, title }) {
     ${more && html`<p><b class="bad">… ${size(r.more)} more</b> <button class="small" id="whole" onClick=${fetchAll}>Show all of it</button></p>`}</section>`
 }
 
+// Others shows what else was said in the conversation: the request, and every answer.
+function Others({ row: r }) {
+  const c = conversation(store.conversation(r))
+  const list = [...(c.request ? [c.request] : []), ...c.replies].filter((x) => x.seq !== r.seq && x.method)
+  if (list.length === 0) return null
+  return html`<section aria-label="The rest of the conversation"><h3>${r.kind === 'request' ? 'Answers' : 'The rest of the conversation'}</h3>
+    ${list.slice(0, 50).map((x) => html`<details key=${x.seq} data-other=${x.from} open=${list.length <= 3}>
+      <summary><b class="sign" data-kind=${x.kind}>${sign(x)}</b> ${x.kind === 'request' ? 'request of' : x.kind} ${clean(x.from)} <span class="dim">${x.kind === 'request' ? '' : ms(x.ms)}</span></summary>
+      ${x.kind === 'error' && html`<p class="bad">✗ ${clean(x.message)}${x.code ? ` (code ${x.code})` : ''}</p>`}
+      ${x.params || x.result || x.data ? html`<${JSONText} text=${x.params || x.result || x.data} cut=${x.more > 0} />` : x.kind === 'request' && html`<p class="dim">no params</p>`}</details>`)}</section>`
+}
+
 // whole returns a row with all of its values.
 const whole = async (r) => (r.more > 0 ? net.record(r.seq, reveal.value) : r)
 
@@ -135,6 +147,7 @@ export function Drawer() {
     <${Value} row=${x} name="params" title="Params" />
     <${Value} row=${x} name="result" title="Result" />
     <${Value} row=${x} name="data" title="Data" />
+    <${Others} row=${x} />
     ${x.cut && html`<p class="bad">It was too large to be shown, or its sender shows headers only.</p>`}
     ${x.hidden > 0 && html`<p class="dim">${count(x.hidden, 'value')} hidden (•••); “show secrets” shows them.</p>`}
     <${Changes} row=${x} name=${x.kind === 'reply' ? 'result' : 'params'} />

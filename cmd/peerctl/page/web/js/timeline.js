@@ -51,8 +51,8 @@ function painter(canvas) {
       g.moveTo(x(t), 18)
       g.lineTo(x(t), high)
       g.stroke()
-      const text = clock(t)
-      g.fillText(d < 1 ? `${text}` : d < 1000 ? text : text.slice(0, 8), Math.min(x(t) + 3, wide - 80), 10)
+      const text = d < 1000 ? clock(t) : clock(t).slice(0, 8)
+      if (x(t) + 6 + g.measureText(text).width < wide) g.fillText(text, x(t) + 3, 10)
     }
     for (const l of layout.lanes) {
       const top = tops.get(l.name)
