@@ -25,7 +25,7 @@ var ErrNoFraming = errors.New("codec: no frame delimiter in the first bytes")
 // Reader reads frames from a stream. It is for one goroutine.
 //
 // Its buffer grows with what was really received, whatever lengths are announced, to at most 4 KiB above the limit,
-// and is given back when it is large and empty. In steady state it allocates nothing, except in Terse.
+// and is given back when it is large and empty; above 64 KiB it grows at once to what it was when it was given back. In steady state it allocates nothing, except in Terse.
 type Reader struct {
 	// Reserve, when set, is asked before the buffer grows to a size, and told with the size 0 when it was given back.
 	// An error ends reading: Next returns it.
@@ -42,6 +42,7 @@ type Reader struct {
 	buf      []byte // buf[start:end] is read and not handed out yet
 	start    int
 	end      int
+	large    int  // what was in the buffer that was given back last
 	from     int  // for the next Cut, relative to start
 	skip     bool // an oversized frame is being skipped
 	state    SkipState
@@ -200,8 +201,10 @@ func (r *Reader) detect() error {
 // fill reads more, or sets r.err or r.final.
 func (r *Reader) fill() {
 	if r.start == r.end {
+		last := r.end
 		r.start, r.end = 0, 0
 		if len(r.buf) > keepBuffer {
+			r.large = last
 			r.buf = nil
 			if !r.reserve(0) {
 				return
@@ -226,9 +229,14 @@ func (r *Reader) fill() {
 	r.err = io.ErrNoProgress
 }
 
-// grow doubles the buffer, up to what the largest frame and its overhead take. It reports whether that may be.
+// grow doubles the buffer, up to what the largest frame and its overhead take; one that grows large goes at once to what
+// the large frame before it took. It reports whether that may be.
 func (r *Reader) grow() bool {
-	size := max(readerBuffer, min(2*len(r.buf), r.limit+maxOverhead), len(r.buf)+1)
+	size := 2 * len(r.buf)
+	if len(r.buf) >= keepBuffer {
+		size = max(size, r.large+r.large/8)
+	}
+	size = max(readerBuffer, min(size, r.limit+maxOverhead), len(r.buf)+1)
 	if !r.reserve(size) {
 		return false
 	}
