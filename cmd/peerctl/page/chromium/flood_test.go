@@ -21,10 +21,10 @@ import (
 // What 5,000 records a second may cost, whatever the time: of this process's heap, and of the tab's. README.md has what
 // was measured.
 const (
-	perSecond  = 5000
-	goHeapMB   = 128
-	jsHeapMB   = 128
-	answers    = 5 * time.Second // that the tab takes at most to say something, on a busy machine
+	perSecond = 5000
+	goHeapMB  = 128
+	jsHeapMB  = 128
+	answers   = 5 * time.Second // that the tab takes at most to say something, on a busy machine
 )
 
 // say hands the site n records of a second: questions, answers, notifications.

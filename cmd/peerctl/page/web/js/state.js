@@ -61,7 +61,7 @@ export function connect() {
     records: (b) => {
       store.add(b.rows, b.missing)
       notePeers(b.rows)
-      changed.value++
+      redraw()
     },
     status: (s) => {
       status.value = s.mesh ? s : { ...s, mesh: status.peek().mesh }
@@ -72,6 +72,18 @@ export function connect() {
       if (forever) setTimeout(connect, 2000)
     },
   })
+}
+
+// redraw tells the views of new records, ten times a second at most.
+let drawn = 0
+let due
+function redraw() {
+  if (due) return
+  due = setTimeout(() => {
+    due = undefined
+    drawn = performance.now()
+    changed.value++
+  }, Math.max(0, drawn + 100 - performance.now()))
 }
 
 // notePeers keeps who was refused until he comes in.
