@@ -167,7 +167,7 @@ function Composer() {
     <form onSubmit=${(e) => { e.preventDefault(); send(false) }} noValidate>
       <div class="sides"><div class="side"><h3>Form</h3><${Form} f=${f} value=${value.value} onChange=${setValue} path="" /></div>
         <div class="side"><h3><label for="raw">JSON</label></h3>
-          <textarea id="raw" class="code" rows="8" spellcheck="false" aria-invalid=${Boolean(wrong.value)} value=${text.value} onInput=${(e) => setText(e.target.value)} />
+          <textarea id="raw" class="code" rows="8" spellcheck=${false} aria-invalid=${Boolean(wrong.value)} value=${text.value} onInput=${(e) => setText(e.target.value)} />
           ${wrong.value && html`<p class="bad" role="alert">${wrong.value}</p>`}
           ${!wrong.value && f && !fits(f, value.value) && html`<p class="warn">⚠ The form cannot show this.</p>`}</div></div>
       ${served && html`<${Targets} />

@@ -103,7 +103,8 @@ async function resend(r) {
 // asked returns the request of an answer, else the record itself.
 function asked(r) {
   if (r.kind === 'request' || r.kind === 'notify') return r
-  return store.conversation(r).find((x) => x.kind === 'request')
+  const all = store.conversation(r).filter((x) => x.kind === 'request')
+  return all.find((x) => x.to?.includes(r.from)) ?? all[0]
 }
 
 function Actions({ row: r }) {

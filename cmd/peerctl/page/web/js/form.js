@@ -33,20 +33,23 @@ function Input({ f, value, onChange, path, bare }) {
     case 'object': return html`<${Members} f=${f} value=${value ?? {}} onChange=${onChange} path=${path} bare=${bare} />`
     case 'array': return html`<${Items} f=${f} value=${value ?? []} onChange=${onChange} path=${path} />`
     case 'const': return html`<code>${stringify(f.value, 0)}</code>`
-    case 'boolean': return html`<select id=${path} data-field=${path} value=${value === undefined ? '' : String(value)} onChange=${(e) => onChange(e.target.value === '' ? undefined : e.target.value === 'true')}>
+    case 'boolean': return html`<select id=${path} data-field=${path} aria-label=${named(path)} value=${value === undefined ? '' : String(value)} onChange=${(e) => onChange(e.target.value === '' ? undefined : e.target.value === 'true')}>
         ${(!f.required || value === undefined) && html`<option value="">–</option>`}<option value="true">true</option><option value="false">false</option></select>`
-    case 'enum': return html`<select id=${path} data-field=${path} value=${value === undefined ? '' : stringify(value, 0)} onChange=${(e) => onChange(e.target.value === '' ? undefined : JSON.parse(e.target.value))}>
+    case 'enum': return html`<select id=${path} data-field=${path} aria-label=${named(path)} value=${value === undefined ? '' : stringify(value, 0)} onChange=${(e) => onChange(e.target.value === '' ? undefined : JSON.parse(e.target.value))}>
         ${(!f.required || value === undefined) && html`<option value="">–</option>`}${f.values.map((v) => html`<option value=${stringify(v, 0)}>${typeof v === 'string' ? v : stringify(v, 0)}</option>`)}</select>`
-    case 'number': case 'integer': return html`<input id=${path} data-field=${path} type="number" step=${f.step ?? (f.kind === 'integer' ? 1 : 'any')} min=${f.min} max=${f.max} required=${f.required}
+    case 'number': case 'integer': return html`<input id=${path} data-field=${path} aria-label=${named(path)} type="number" step=${f.step ?? (f.kind === 'integer' ? 1 : 'any')} min=${f.min} max=${f.max} required=${f.required}
         placeholder=${f.hasDefault ? stringify(f.default, 0) : ''} value=${value === undefined ? '' : String(value)} onInput=${(e) => onChange(number(e.target.value))} />`
     case 'string': return f.bytes ? html`<${Bytes} f=${f} value=${value} onChange=${onChange} path=${path} />`
       : (value ?? '').length > 80 || (value ?? '').includes('\n')
-        ? html`<textarea id=${path} data-field=${path} rows="4" onInput=${(e) => onChange(text(e.target.value, f))}>${value}</textarea>`
-        : html`<input id=${path} data-field=${path} type=${f.secret ? 'password' : 'text'} autocomplete="off" spellcheck="false" required=${f.required && f.minLength > 0} minlength=${f.minLength} maxlength=${f.maxLength}
+        ? html`<textarea id=${path} data-field=${path} aria-label=${named(path)} rows="4" onInput=${(e) => onChange(text(e.target.value, f))}>${value}</textarea>`
+        : html`<input id=${path} data-field=${path} aria-label=${named(path)} type=${f.secret ? 'password' : 'text'} autocomplete="off" spellcheck=${false} required=${f.required && f.minLength > 0} minlength=${f.minLength} maxlength=${f.maxLength}
         placeholder=${f.hasDefault ? f.default : f.format ?? ''} value=${value ?? ''} onInput=${(e) => onChange(text(e.target.value, f))} />`
   }
   return html`<${Raw} f=${f} value=${value} onChange=${onChange} path=${path} />`
 }
+
+// named is the name of an item, which has no label.
+const named = (path) => (path.endsWith(']') ? path : undefined)
 
 const text = (t, f) => (t === '' && !f.required ? undefined : t)
 
@@ -91,7 +94,7 @@ function Raw({ value, onChange, path }) {
       setState({ text: t, error: error.message })
     }
   }
-  return html`<span class="raw"><textarea id=${path} data-field=${path} data-raw class="code" rows="3" spellcheck="false" placeholder="JSON" aria-invalid=${Boolean(state.error)} value=${shown} onChange=${(e) => change(e.target.value)} />
+  return html`<span class="raw"><textarea id=${path} data-field=${path} aria-label=${named(path)} data-raw class="code" rows="3" spellcheck=${false} placeholder="JSON" aria-invalid=${Boolean(state.error)} value=${shown} onChange=${(e) => change(e.target.value)} />
     ${state.error && html`<small class="bad" role="alert">${state.error}</small>`}</span>`
 }
 
@@ -105,6 +108,6 @@ function Bytes({ value, onChange, path }) {
     for (let i = 0; i < bytes.length; i += 8192) s += String.fromCharCode(...bytes.subarray(i, i + 8192))
     onChange(btoa(s))
   }
-  return html`<span class="bytes"><input id=${path} data-field=${path} type="text" class="code" placeholder="base64" value=${value ?? ''} onInput=${(e) => onChange(e.target.value || undefined)} />
+  return html`<span class="bytes"><input id=${path} data-field=${path} aria-label=${named(path)} type="text" class="code" placeholder="base64" value=${value ?? ''} onInput=${(e) => onChange(e.target.value || undefined)} />
     <input type="file" aria-label=${`file for ${path}`} onChange=${load} /></span>`
 }

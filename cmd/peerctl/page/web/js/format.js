@@ -32,7 +32,7 @@ export function sign(r) {
     case 'security': return '!'
     case 'peer': return { left: '−', refused: '!', suspect: '?', updated: '~' }[r.event] ?? '+'
   }
-  return 'i'
+  return r.method ? '⚠' : 'i' // a note about a message says what is wrong with it
 }
 
 // who names the two ends of a record as peerctl watch does: the one who asked on the left.

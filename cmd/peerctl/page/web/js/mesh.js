@@ -50,7 +50,7 @@ const states = { linked: '✓', suspect: '?', refused: '!' }
 
 function Table({ peers }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Peers"><table class="table"><thead><tr>${['Peer', 'State', 'Address', 'APIs', 'Side', 'RTT', 'Protection', 'Tap', 'Watched by', 'Version'].map((h) => html`<th scope="col" class=${h === 'RTT' ? 'n' : ''}>${h}</th>`)}</tr></thead><tbody>
-    ${peers.map((p) => html`<tr data-peer=${p.name} data-state=${p.state} onClick=${() => { chosen.value = p.name }}><th scope="row">${clean(p.name)}${p.self ? ' *' : ''}</th>
+    ${peers.map((p) => html`<tr data-peer=${p.name} data-state=${p.state} onClick=${() => { chosen.value = p.name }}><th scope="row"><button class="plain cell" aria-pressed=${chosen.value === p.name}>${clean(p.name)}${p.self ? ' *' : ''}</button></th>
       <td class=${p.state === 'linked' ? 'good' : 'warn'}>${states[p.state] ?? '…'} ${p.state}</td><td>${clean(p.address)}</td><td>${clean(apis(p)) || '–'}</td><td>${clean(sides(p)) || '–'}</td>
       <td class="n">${p.self || !p.rtt_ms ? '–' : ms(p.rtt_ms)}</td><td class=${p.protection === 'none' ? 'warn' : ''}>${p.protection === 'none' ? '⚠ none' : clean(p.protection)}</td><td>${clean(p.tap) || '–'}</td><td>${clean((p.watchers ?? []).join(', ')) || '–'}</td><td>${clean(p.version) || '–'}</td></tr>`)}
     ${refused.value.map((r) => html`<tr data-peer=${r.peer} data-state="refused"><th scope="row">${clean(r.peer)}</th><td class="bad">! refused</td><td>${clean(r.address)}</td><td colspan="7" class="bad">${clean(r.reason)}</td></tr>`)}

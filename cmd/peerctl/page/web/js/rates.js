@@ -41,7 +41,7 @@ export function Rates() {
     <section class="card"><h3>By method and peer, over the last minute</h3><div class="scroll" tabindex="0" role="region" aria-label="By method and peer"><table class="table" id="methods">
       <thead><tr>${columns.map(([name, title, number]) => html`<${Head} name=${name} title=${title} number=${number} />`)}</tr></thead>
       <tbody>${sorted(rows, column, up).map((m) => html`<tr key=${`${m.method} ${m.peer}`} data-method=${m.method} data-peer=${m.peer} data-errors=${m.errors} onClick=${() => { filterText.value = `"${m.method}" peer:${m.peer}`; go('traffic') }}>
-        ${columns.map(([name, , format], i) => (i === 0 ? html`<th scope="row">${clean(m[name])}</th>` : html`<td class=${`${format ? 'n' : ''} ${name === 'errors' && m.errors > 0 ? 'bad' : ''}`}>${name === 'errors' && m.errors > 0 ? '✗ ' : ''}${format ? format(m[name]) : clean(m[name])}</td>`))}</tr>`)}
+        ${columns.map(([name, , format], i) => (i === 0 ? html`<th scope="row"><button class="plain cell" title="its messages">${clean(m[name])}</button></th>` : html`<td class=${`${format ? 'n' : ''} ${name === 'errors' && m.errors > 0 ? 'bad' : ''}`}>${name === 'errors' && m.errors > 0 ? '✗ ' : ''}${format ? format(m[name]) : clean(m[name])}</td>`))}</tr>`)}
         ${rows.length === 0 && html`<tr><td colspan=${columns.length} class="dim">Nothing was said in the last minute.</td></tr>`}</tbody></table></div></section>
   </div>`
 }

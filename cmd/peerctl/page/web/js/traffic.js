@@ -15,7 +15,7 @@ export function about(r) {
     case 'peer': return clean([r.event, r.address, r.apis?.join(', '), r.reason].filter(Boolean).join('  '))
     case 'security': return `refused: ${clean(r.reason)}`
   }
-  return clean(r.text ?? r.reason)
+  return clean([r.text, r.reason, r.message].filter(Boolean).join('  '))
 }
 
 class Row extends Component {
@@ -94,7 +94,7 @@ function List() {
 function Filter() {
   const { error } = filter.value
   return html`<div class="filter">
-    <input id="filter" type="search" spellcheck="false" autocomplete="off" autocapitalize="off" aria-label="Filter" placeholder="Filter:  lab.*  from:desk  kind:reply  errors  slower:10ms  text"
+    <input id="filter" type="search" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-label="Filter" placeholder="Filter:  lab.*  from:desk  kind:reply  errors  slower:10ms  text"
       aria-invalid=${Boolean(error)} aria-describedby="filterError" value=${filterText.value} onInput=${(e) => { filterText.value = e.target.value }} />
     <p id="filterError" class="bad" role="alert">${error}</p>
   </div>`
