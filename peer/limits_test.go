@@ -188,7 +188,11 @@ func TestTooManyCalls(t *testing.T) {
 func TestAsManyCallsAsAllowed(t *testing.T) {
 	t.Parallel()
 	mesh := peertest.New(t)
-	const n, each = 256, 400
+	const n = 256
+	each := 400
+	if raceEnabled {
+		each = 40
+	}
 	limit := func(c *peer.Config) { c.Limits.Calls = n }
 	cam, view := mesh.Peer("cam", limit), mesh.Peer("view", limit)
 	lab.Snap.Handle(api.Bind(cam, lab.API), func(context.Context, lab.SnapParams) (lab.Image, error) { return lab.Image{}, nil })
