@@ -144,10 +144,10 @@ func (s *Site) call(w http.ResponseWriter, r *http.Request) {
 		a := answer{CallResult: res}
 		raw := res.Result
 		if hide {
-			raw, a.Hidden = redact(raw, result)
+			raw, a.Hidden = redact(raw, result, 0)
 			if res.Error != nil {
 				var n int
-				res.Error.Data, n = redact(res.Error.Data, nil)
+				res.Error.Data, n = redact(res.Error.Data, nil, 0)
 				a.Hidden += n
 			}
 		}
@@ -253,9 +253,9 @@ func (s *Site) export(w http.ResponseWriter, r *http.Request) {
 			if m == nil {
 				m = &methodMasks{}
 			}
-			rec.Params, _ = redact(rec.Params, m.params)
-			rec.Result, _ = redact(rec.Result, m.result)
-			rec.Data, _ = redact(rec.Data, nil)
+			rec.Params, _ = redact(rec.Params, m.params, 0)
+			rec.Result, _ = redact(rec.Result, m.result, 0)
+			rec.Data, _ = redact(rec.Data, nil, 0)
 		}
 		if enc.Encode(&rec) != nil {
 			return

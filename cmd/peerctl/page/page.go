@@ -87,6 +87,10 @@ type Site struct {
 	status *status
 	epoch  string        // tells the numbers of this site from those of one before
 	slots  chan struct{} // of calls
+
+	mu      sync.Mutex
+	ended   bool // Run has ended, or waits for the requests
+	serving sync.WaitGroup
 }
 
 // Listen listens for browsers on an address of this machine; any other is refused.
@@ -130,7 +134,7 @@ func (s *Site) Address() string { return s.origin + "/#" + s.guard.token }
 // it is good once, and for a minute.
 func (s *Site) OneTimeAddress() string { return s.origin + "/#" + s.guard.once() }
 
-// Run serves the site and watches the mesh until ctx ends.
+// Run serves the site and watches the mesh until ctx ends, once. When it returns nothing of it runs any more.
 func (s *Site) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -146,14 +150,26 @@ func (s *Site) Run(ctx context.Context) error {
 	err := web.Serve(s.ln)
 	cancel()
 	wg.Wait()
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.serving.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Run waits for the requests that it serves.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.serving.Add(1)
+	s.mu.Unlock()
+	defer s.serving.Done()
 	rest, ok := s.guard.admit(w, r)
 	if !ok {
 		return

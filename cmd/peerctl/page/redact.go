@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode"
 
@@ -36,18 +37,24 @@ func secretName(name string) bool {
 	return start >= 0 && secretWords[strings.ToLower(name[start:])]
 }
 
+// errEnough ends the reading of a value of which no more is shown.
+var errEnough = errors.New("enough")
+
 // redact returns a JSON text without the values that are secrets by their names or by the mask, and how many those
-// were. All else stays as it is written. A text that is no JSON is hidden as a whole.
-func redact(raw json.RawMessage, m *mask) (json.RawMessage, int) {
+// were. All else stays as it is written. A text that is no JSON is hidden as a whole. Of a text that is longer than limit,
+// if there is one, at least so much comes back, and nothing that is not redacted.
+func redact(raw json.RawMessage, m *mask, limit int) (json.RawMessage, int) {
 	if len(raw) == 0 {
 		return raw, 0
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	r := redactor{raw: raw, d: d}
-	if r.value(m, false) != nil {
+	r := redactor{raw: raw, d: d, limit: limit}
+	switch err := r.value(m, false); {
+	case errors.Is(err, errEnough):
+		return append(r.out, raw[r.at:d.InputOffset()]...), r.hidden
+	case err != nil:
 		return json.RawMessage(hiddenValue), 1
-	}
-	if r.hidden == 0 {
+	case r.hidden == 0:
 		return raw, 0
 	}
 	return append(r.out, raw[r.at:]...), r.hidden
@@ -60,6 +67,7 @@ type redactor struct {
 	out    []byte
 	at     int // up to here raw was copied
 	hidden int
+	limit  int
 }
 
 func (r *redactor) value(m *mask, named bool) error {
@@ -81,6 +89,9 @@ func (r *redactor) value(m *mask, named bool) error {
 		return err
 	}
 	for i := 0; ; i++ {
+		if r.limit > 0 && len(r.out)+int(r.d.InputOffset())-r.at > r.limit {
+			return errEnough
+		}
 		switch r.d.PeekKind() {
 		case '}', ']':
 			_, err := r.d.ReadToken()

@@ -38,6 +38,9 @@ func TestRedaction(t *testing.T) {
 		{"lab.enter", `[1234,{"face":1}]`, `["•••",{"face":"•••"}]`},
 		{"x", `{"password":`, `"•••"`},
 	}
+	// Of what is cut, too, and what is cut is told.
+	long := `{"a":"` + strings.Repeat("x", 1500) + `","token":"hush","b":["` + strings.Repeat("y", 5000) + `",{"token":"hush"}],"c":` + strings.Repeat("[", 90) + strings.Repeat("]", 90) + `}`
+	cases = append(cases, struct{ method, params, want string }{"x", long, strings.Replace(long, `"hush"`, `"•••"`, 1)[:2048]})
 	for _, c := range cases {
 		s.mesh.say(&tap.Record{T: time.Now(), Kind: "request", Method: c.method, Params: json.RawMessage(c.params), Result: json.RawMessage(`{"stamp":"s","n":1}`)})
 	}

@@ -28,9 +28,10 @@ func makeRow(seq uint64, r *tap.Record, hide bool, m *methodMasks, limit int) *r
 	out := &row{Seq: seq, Record: *r, ID: string(r.ID)}
 	out.Record.Params, out.Record.Result, out.Record.Data = nil, nil, nil
 	value := func(raw json.RawMessage, m *mask) string {
+		size := len(raw)
 		if hide {
 			var n int
-			raw, n = redact(raw, m)
+			raw, n = redact(raw, m, limit)
 			out.Hidden += n
 		}
 		if limit > 0 && len(raw) > limit {
@@ -38,7 +39,7 @@ func makeRow(seq uint64, r *tap.Record, hide bool, m *methodMasks, limit int) *r
 			for at > 0 && !utf8.RuneStart(raw[at]) {
 				at--
 			}
-			out.More = max(out.More, len(raw)-at)
+			out.More = max(out.More, size-at, 1)
 			raw = raw[:at]
 		}
 		return string(raw)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 // was measured.
 const (
 	perSecond = 5000
-	goHeapMB  = 128
+	goHeapMB  = 192
 	jsHeapMB  = 128
 	answers   = 5 * time.Second // that the tab takes at most to say something, on a busy machine
 )
@@ -38,7 +39,7 @@ func (f *flood) say(n int, at time.Time, from uint64) {
 			Bytes: 200, Via: "tcp", Sec: &tap.Sec{Alg: "S-HS256", Sealed: true, User: "desk", OK: true}, SeenBy: "desk"}
 		switch k % 3 {
 		case 0:
-			r.Kind, r.All, r.Params = "notify", true, json.RawMessage(fmt.Sprintf(`{"seq":%d,"mean":0.%d,"text":"what a camera has to say of a frame","token":"hush"}`, k, k%100))
+			r.Kind, r.All, r.Params = "notify", true, json.RawMessage(fmt.Sprintf(`{"seq":%d,"mean":0.%d,"text":"what a camera has to say of a frame%s","token":"hush"}`, k, k%100, f.more))
 		case 1:
 			r.Kind, r.ID, r.Conv = "request", json.RawMessage(fmt.Sprint(k)), fmt.Sprintf("desk/%d", k)
 			r.Params = json.RawMessage(`{"exposure_ms":20,"mode":"fine","crop":{"width":640,"height":480}}`)
@@ -71,7 +72,8 @@ func (b *tab) metric(name string) float64 {
 	return 0
 }
 
-// TestFlood: 5,000 records a second for ten seconds, or for $PAGE_FLOOD, stay within the bounds.
+// TestFlood: 5,000 records a second for ten seconds, or for $PAGE_FLOOD, stay within the bounds; with $PAGE_FLOOD_BYTES, a
+// third of them with as much more text.
 func TestFlood(t *testing.T) {
 	length := 10 * time.Second
 	if s := os.Getenv("PAGE_FLOOD"); s != "" {
@@ -81,6 +83,9 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	mesh := newFlood()
+	if n, err := strconv.Atoi(os.Getenv("PAGE_FLOOD_BYTES")); err == nil {
+		mesh.more = strings.Repeat("x", n)
+	}
 	site := serve(t, page.Config{Open: func(context.Context) (page.Mesh, error) { return mesh, nil }})
 	origin, _, _ := strings.Cut(site.Address(), "/#")
 	b := visit(t, site.Address())

@@ -186,6 +186,7 @@ type flood struct {
 	ready chan struct{}
 	done  chan struct{}
 	once  sync.Once
+	more  string // in each notification
 }
 
 func newFlood() *flood { return &flood{ready: make(chan struct{}), done: make(chan struct{})} }
