@@ -34,7 +34,6 @@ type target struct {
 	tries   int
 	healthy time.Time // since when it has been linked
 	kick    chan struct{}
-	drop    context.CancelFunc // ends the try to link it that is under way; nil when it must not be ended
 }
 
 const (
@@ -42,7 +41,6 @@ const (
 	nextDial   = 250 * time.Millisecond // until the next address is tried beside one that does not answer
 	maxBackoff = 30 * time.Second
 	healthyFor = 60 * time.Second
-	cedeFor    = 10 * time.Second // how long the end with the larger id leaves the dialling to the other one at most
 )
 
 func keyOf(r discovery.Record) string {
@@ -111,32 +109,6 @@ func (p *Peer) dialLocked(t *target) {
 func (t *target) linkedLocked() bool {
 	l := t.p.byID[t.id]
 	return t.id != "" && l != nil && l.alive()
-}
-
-// spareLocked reports whether a link of the peer stands, or has just been made and is about to join: then there is no
-// use in another one.
-func (p *Peer) spareLocked(id string) bool {
-	if id == "" {
-		return false
-	}
-	if l := p.byID[id]; l != nil && l.alive() {
-		return true
-	}
-	l := p.arrived[id]
-	return l != nil && l.comingLocked()
-}
-
-// comingLocked reports whether a link with a session counts, or will in a moment.
-func (l *link) comingLocked() bool {
-	return l.alive() && l.m.proven && l.m.draining.IsZero() && !l.m.leaving && !l.m.renewed
-}
-
-// dropLocked ends the dialling of a peer that is linked by another connection now.
-func (p *Peer) dropLocked(id string) {
-	if t := p.targets[id]; t != nil && t.drop != nil {
-		t.drop()
-		t.drop = nil
-	}
 }
 
 // redialLocked lets the target of a link that ended be dialled again.
@@ -242,83 +214,21 @@ func (t *target) dial() {
 		}
 		// "The smaller peer id dials at once, the larger waits 300–1,000 ms and dials only if still unlinked."
 		if first && rec.ID != "" && rec.ID < p.self.Load().ID && p.announced.Load() {
-			if !t.cede(max(wait, 300*time.Millisecond+rand.N(700*time.Millisecond))) {
-				continue
-			}
-		} else if !t.pause(wait, !first) {
+			wait = max(wait, 300*time.Millisecond+rand.N(700*time.Millisecond))
+		}
+		if !t.pause(wait, !first) {
 			continue
 		}
-		l := t.try(rec)
-		if l != nil && t.resting(l) {
-			return
+		if err := p.dials.Wait(p.ctx); err != nil {
+			continue
 		}
-		p.change(func() {
-			if l == nil && p.spareLocked(t.id) {
-				t.tries-- // it was not in vain; that link is waited for
+		if c, addr := t.connect(rec); c != nil {
+			if l := t.link(c, addr); l != nil && t.resting(l) {
 				return
 			}
-			t.settled = true
-		})
-	}
-}
-
-// try dials the target once. It returns nil when that led to no link, or when there was no need for one any more.
-func (t *target) try(rec discovery.Record) *link {
-	p := t.p
-	ctx, cancel := context.WithCancel(p.ctx)
-	defer cancel()
-	p.mu.Lock()
-	spare := p.spareLocked(t.id)
-	t.drop = cancel
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		t.drop = nil
-		p.mu.Unlock()
-	}()
-	if spare || p.dials.Wait(ctx) != nil {
-		return nil
-	}
-	c, addr := t.connect(ctx, rec)
-	if c == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		_ = c.Close()
-		return nil
-	}
-	return t.link(ctx, c, addr)
-}
-
-// commit is called when the other end of a handshake has said who it is, and before we do. It reports whether the
-// handshake is still wanted, and then it is not ended from elsewhere any more: the other end may count on the link from
-// what comes next.
-func (t *target) commit(id, boot string) bool {
-	p := t.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t.id = id
-	if l := p.arrived[id]; l != nil && l.comingLocked() && l.m.hello.Boot == boot {
-		return false
-	}
-	t.drop = nil
-	return true
-}
-
-// cede leaves the dialling to the other end for d. The time runs from the last step that a handshake took here, with
-// whomever: where a whole mesh is joined at one moment, or the machine is busy, what the other end does may take longer.
-// It reports false when the loop must look again.
-func (t *target) cede(d time.Duration) bool {
-	p := t.p
-	begun := time.Duration(p.sinceStart())
-	for left := d; left > 0; {
-		if !t.pause(left, false) {
-			return false
 		}
-		last := max(time.Duration(p.shook.Load()), begun)
-		left = min(last+d, begun+max(cedeFor, d)) - time.Duration(p.sinceStart())
+		p.change(func() { t.settled = true })
 	}
-	return true
 }
 
 // resting ends the dialling for as long as the link stands. It reports false when the link has ended meanwhile.
@@ -334,10 +244,11 @@ func (t *target) resting(l *link) (stands bool) {
 	return stands
 }
 
-// pause waits, at most until something new is known of the target, but for a link that has been made and is about to
-// join. It reports false when the loop must look again.
+// pause waits, at most until something new is known of the target. It reports false when the loop must look again.
 func (t *target) pause(d time.Duration, kickable bool) bool {
-	due := d <= 0
+	if d <= 0 {
+		return true
+	}
 	var kick chan struct{}
 	if kickable {
 		kick = t.kick
@@ -346,19 +257,16 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 	defer timer.Stop()
 	for {
 		t.p.mu.Lock()
-		changed, linked, spare := t.p.changed, t.linkedLocked() || t.gone, t.p.spareLocked(t.id)
+		changed, linked := t.p.changed, t.linkedLocked() || t.gone
 		t.p.mu.Unlock()
 		if linked {
 			return false
 		}
-		if due && !spare {
-			return true
-		}
 		select {
 		case <-timer.C:
-			due = true
+			return true
 		case <-kick:
-			due = true
+			return true
 		case <-changed:
 		case <-t.p.ctx.Done():
 			return false
@@ -367,8 +275,8 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 }
 
 // link makes a link of a connection: by the handshake of a session where the mesh has a key, else by plain hello. It
-// returns nil where the other end and we do not come to terms, and where ctx ends the handshake.
-func (t *target) link(ctx context.Context, c *transport.Conn, addr transport.Address) *link {
+// returns nil where the other end and we do not come to terms.
+func (t *target) link(c *transport.Conn, addr transport.Address) *link {
 	p := t.p
 	if !p.sessions() || addr.Protect != "" {
 		sec := p.provider(true, c.CB)
@@ -390,7 +298,7 @@ func (t *target) link(ctx context.Context, c *transport.Conn, addr transport.Add
 		expect = t.rec.ID
 	}
 	started := time.Now()
-	err := l.shakeHands(ctx, p.handshake(l), expect)
+	err := l.shakeHands(p.ctx, p.handshake(l), expect)
 	if err == nil {
 		l.rtt.Store(int64(time.Since(started)) / 2) // two round trips
 		p.mu.Lock()
@@ -409,15 +317,10 @@ func (t *target) link(ctx context.Context, c *transport.Conn, addr transport.Add
 			t.self = true
 			return
 		}
-		if !errors.Is(err, errUnneeded) && !p.spareLocked(t.id) {
-			t.failedLocked(l, reasonLost, err)
-		}
+		t.failedLocked(l, reasonLost, err)
 	})
 	return nil
 }
-
-// errUnneeded ends a handshake with a peer that is linked by another connection.
-var errUnneeded = errors.New("peer: it is linked by another connection")
 
 // dialled is a connection and the address that led to it.
 type dialled struct {
@@ -427,10 +330,10 @@ type dialled struct {
 
 // connect dials the addresses, each a little after the one before, and returns the first connection; nil when none
 // answers.
-func (t *target) connect(ctx context.Context, rec discovery.Record) (*transport.Conn, transport.Address) {
+func (t *target) connect(rec discovery.Record) (*transport.Conn, transport.Address) {
 	addrs := rec.Addrs
 	p := t.p
-	ctx, cancel := context.WithTimeout(ctx, dialFor)
+	ctx, cancel := context.WithTimeout(p.ctx, dialFor)
 	defer cancel()
 	results := make(chan dialled, len(addrs))
 	var wg sync.WaitGroup

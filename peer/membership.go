@@ -266,7 +266,6 @@ func (p *Peer) joinLocked(l *link) {
 	l.m.joined = true
 	if h := l.m.hello; h != nil {
 		p.byID[h.ID] = l
-		p.dropLocked(h.ID)
 		p.found.Keep(h.ID, true)
 	}
 	p.publishLocked()
@@ -324,9 +323,6 @@ func (p *Peer) endLater(l *link, reason string) { p.wg.Go(func() { l.end(reason,
 func (p *Peer) departed(l *link, reason string, err error) {
 	p.change(func() {
 		delete(p.links, l)
-		if h := l.m.hello; h != nil && p.arrived[h.ID] == l {
-			delete(p.arrived, h.ID)
-		}
 		l.untapLocked()
 		if l.m.joined {
 			info := p.show(l)

@@ -58,7 +58,6 @@ type Peer struct {
 	mu      sync.Mutex
 	links   map[*link]struct{}
 	byID    map[string]*link // of the peers that introduced themselves, the link that counts
-	arrived map[string]*link // of the peers with a session, the link that was made last; it may not have joined yet
 	targets map[string]*target
 	changed chan struct{} // closed at the next change
 	warned  bool          // that there are many peers
@@ -71,10 +70,9 @@ type Peer struct {
 	slots      *transport.Slots
 	tokens     *transport.Tokens
 	dials      *rate.Limiter
-	shook      atomic.Int64 // when a handshake last came a step further, with whomever; since the start
-	answers    *limiter     // refusals of unknown senders
-	hellos     *limiter     // introductions; the burst lets a whole mesh on one machine begin at once
-	refusals   *limiter     // events of peers that were refused, by their ids
+	answers    *limiter // refusals of unknown senders
+	hellos     *limiter // introductions; the burst lets a whole mesh on one machine begin at once
+	refusals   *limiter // events of peers that were refused, by their ids
 	clock      clock
 	unverified atomic.Int64 // bytes of messages whose sender is not known yet
 	stats      stats
@@ -113,7 +111,7 @@ func New(cfg Config) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.keyless(), start: time.Now(),
-		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{}, arrived: map[string]*link{},
+		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{},
 		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr), tokens: transport.NewTokens(),
 		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64),
 		refusals: newLimiter(rate.Every(time.Minute), 1), seen: security.NewHellos(), clock: clock{wake: make(chan struct{}, 1)}}
