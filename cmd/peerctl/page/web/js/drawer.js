@@ -29,7 +29,7 @@ function Waterfall({ row: r }) {
     <p class="dim" id="outcome">${c.request ? html`asked ${c.asked.length}, ${c.replies.length} answered` : 'the request was not seen'}${c.silent.length > 0 && html`, <b class="bad" data-silent=${c.silent.join(',')}>${clean(c.silent.join(', '))} silent so far</b>`}</p>
     <ol class="waterfall">${c.bars.map(({ row: x, start, end }) => html`<li data-kind=${x.kind}>
       <button class="plain" aria-current=${x.seq === r.seq ? 'true' : undefined} onClick=${() => { selected.value = x.seq }}>
-        <span class="name"><b class="sign">${sign(x)}</b> ${clean(x.kind === 'request' ? x.from : x.from)}</span>
+        <span class="name"><b class="sign">${sign(x)}</b> ${clean(x.kind === 'request' ? (x.to ?? []).join(', ') : x.from)}</span>
         <span class="track"><i data-kind=${x.kind} style=${{ left: `${(start / wide) * 100}%`, width: `${Math.max(((end - start) / wide) * 100, 0.8)}%` }} /></span>
         <span class="ms">${x.kind === 'request' ? clock(x.t) : `+${ms(end)}`}</span>
       </button></li>`)}</ol>
@@ -76,7 +76,7 @@ function Others({ row: r }) {
   if (list.length === 0) return null
   return html`<section aria-label="The rest of the conversation"><h3>${r.kind === 'request' ? 'Answers' : 'The rest of the conversation'}</h3>
     ${list.slice(0, 50).map((x) => html`<details key=${x.seq} data-other=${x.from} open=${list.length <= 3}>
-      <summary><b class="sign" data-kind=${x.kind}>${sign(x)}</b> ${x.kind === 'request' ? 'request of' : x.kind} ${clean(x.from)} <span class="dim">${x.kind === 'request' ? '' : ms(x.ms)}</span></summary>
+      <summary><b class="sign" data-kind=${x.kind}>${sign(x)}</b> ${x.kind === 'request' ? 'request to' : x.kind} ${clean(x.kind === 'request' ? (x.to ?? []).join(', ') : x.from)} <span class="dim">${x.kind === 'request' ? '' : ms(x.ms)}</span></summary>
       ${x.kind === 'error' && html`<p class="bad">✗ ${clean(x.message)}${x.code ? ` (code ${x.code})` : ''}</p>`}
       ${x.params || x.result || x.data ? html`<${JSONText} text=${x.params || x.result || x.data} cut=${x.more > 0} />` : x.kind === 'request' && html`<p class="dim">no params</p>`}</details>`)}</section>`
 }
