@@ -158,7 +158,8 @@ func (b *tab) until(expr string) {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); !eval[bool](b, expr); <-tick.C {
+	try := fmt.Sprintf(`(() => { try { return Boolean(%s) } catch { return false } })()`, expr) // what is not there yet has no properties
+	for end := time.Now().Add(patience); !eval[bool](b, try); <-tick.C {
 		if time.Now().After(end) {
 			b.fatal("in vain waited for " + expr)
 		}

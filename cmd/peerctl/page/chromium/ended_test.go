@@ -24,9 +24,8 @@ func TestEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() { cancel(); wg.Wait() }()
 	wg.Go(func() { _ = site.Run(ctx) })
 	b := visit(t, site.Address())
 	<-mesh.ready
@@ -35,8 +34,8 @@ func TestEnded(t *testing.T) {
 	mesh.f(&tap.Record{T: at.Add(time.Millisecond), Kind: "reply", Method: "lab.snap", From: "cam1", To: []string{"desk"}, ID: json.RawMessage("7"), Conv: "desk/7", MS: 1, Dropped: 5})
 	b.until(count + ` === 2`)
 	eval[bool](b, `(document.querySelector('.row[data-kind=request]').click(), true)`)
-	b.until(`document.querySelector('[data-silent]').dataset.silent === 'stage' && document.querySelector('#outcome').textContent.includes('asked 2, 1 answered')`)
-	b.until(`document.querySelector('[data-lost]').dataset.lost === '5'`)
+	b.until(`document.querySelector('[data-silent=stage]') !== null && document.querySelector('#outcome').textContent.includes('asked 2, 1 answered')`)
+	b.until(`document.querySelector('[data-lost="5"]') !== null`)
 	close(mesh.done)
 	b.until(`document.body.dataset.link === 'ended' && document.getElementById('link').textContent.includes('the peer has ended')`)
 	cancel()
