@@ -126,7 +126,7 @@ func TestTLSInTheMiddle(t *testing.T) {
 		seen = 0
 		mu.Unlock()
 	}
-	if n := server.Stats().Refused["handshake"]; n == 0 {
+	if !eventually(func() bool { return server.Stats().Refused["handshake"] > 0 }) {
 		t.Errorf("no handshake was refused: %v", server.Stats().Refused)
 	}
 }
