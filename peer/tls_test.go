@@ -118,8 +118,9 @@ func TestTLSInTheMiddle(t *testing.T) {
 		if n := len(slices.Collect(client.Peers())) + len(slices.Collect(server.Peers())); n > 0 {
 			t.Errorf("with %q: %d links", q, n)
 		}
-		if q == "" && !eventually(func() bool { return server.Stats().Refused["handshake"]+client.Stats().Refused["handshake"] > 0 }) {
-			t.Errorf("no handshake was refused: %v %v %v %v", server.Stats().Refused, client.Stats().Refused, server.Stats().Ended, client.Stats().Ended)
+		// The channel binding is part of the very first message: it is the server that will have none of it.
+		if q == "" && !eventually(func() bool { return server.Stats().Refused["handshake"] > 0 }) {
+			t.Errorf("no handshake was refused: %v %v", server.Stats(), client.Stats())
 		}
 		if err := client.Close(); err != nil {
 			t.Fatal(err)

@@ -467,14 +467,8 @@ func TestTwoInterfaces(t *testing.T) {
 	if ev := c.expect(discovery.Joined, "a", soon); ev.Record.Addrs[0] != "10.78.0.1:7001" {
 		t.Errorf("%v", ev.Record.Addrs)
 	}
-	// Between a socket and its options packets of the other cable may come; not afterwards.
-	before := a.status().Counters["crosstalk"]
-	b.do(`update {"ID":"` + strings.Repeat("b", 32) + `","Name":"b","Boot":"1767225600000-0a1b2c3d","Port":7009}`)
-	for ev = a.expect(discovery.Updated, "b", soon); !slices.Equal(ev.Record.Addrs[:2], []string{"10.77.0.2:7009", "10.78.0.2:7009"}); {
-		ev = a.expect(discovery.Updated, "b", soon)
-	}
-	if n := a.status().Counters["crosstalk"]; n != before {
-		t.Errorf("%d packets came from an interface that was not the socket's", n-before)
+	if n := a.status().Counters["crosstalk"]; n != 0 {
+		t.Errorf("%d packets came from an interface that was not the socket's", n)
 	}
 	a.do("sh ip link del eth1") // what was sent there may still come, and is then nobody's
 	if ev := a.expect(discovery.Left, "c", soon); ev.Reason != discovery.Interface {

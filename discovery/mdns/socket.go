@@ -1,9 +1,11 @@
 package mdns
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -23,16 +25,32 @@ type udpSocket struct {
 	buf   []byte
 }
 
-// listenSocket joins the group on one interface. The standard library shares the port (avahi, the hashicorp server and
-// other peers have it too) and joins, but turns off that processes of one host hear each other; that is turned on
-// again.
+// listenSocket joins the group on one interface. The standard library shares the port of a multicast address (avahi, the
+// hashicorp server and other peers have it too). What the socket is not to hear is settled before it is bound:
+// afterwards packets of other interfaces might be in its buffer already.
 func listenSocket(i iface, f family) (socket, error) {
-	conn, err := net.ListenMulticastUDP(f.network(), &net.Interface{Index: i.index, Name: i.name}, f.group())
+	cfg := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return ownGroupsOnly(c, f) }}
+	conn, err := cfg.ListenPacket(context.Background(), f.network(), f.group().String())
 	if err != nil {
 		return nil, err
 	}
-	ownGroupsOnly(conn, f)
-	return newSocket(conn, i, f)
+	s, err := newSocket(conn.(*net.UDPConn), i, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.join(i); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *udpSocket) join(i iface) error {
+	ni := &net.Interface{Index: i.index, Name: i.name}
+	if s.p4 != nil {
+		return s.p4.JoinGroup(ni, s.group)
+	}
+	return s.p6.JoinGroup(ni, s.group)
 }
 
 func dialSocket(i iface, f family) (socket, error) {
@@ -43,7 +61,7 @@ func dialSocket(i iface, f family) (socket, error) {
 	return newSocket(conn, i, f)
 }
 
-func newSocket(conn *net.UDPConn, i iface, f family) (socket, error) {
+func newSocket(conn *net.UDPConn, i iface, f family) (*udpSocket, error) {
 	s := &udpSocket{conn: conn, group: f.group(), buf: make([]byte, maxPacket+1)}
 	ni := &net.Interface{Index: i.index, Name: i.name}
 	var err error

@@ -1,20 +1,16 @@
 package mdns
 
 import (
-	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // ownGroupsOnly makes a socket hear only the groups that it joined itself, on the interface where it did. By default
 // Linux delivers to each socket of the port what any socket of the machine has joined.
-func ownGroupsOnly(conn *net.UDPConn, f family) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return
-	}
-	// An old kernel that refuses costs nothing: packets from other interfaces are told by their control message.
-	_ = raw.Control(func(fd uintptr) {
+func ownGroupsOnly(c syscall.RawConn, f family) error {
+	return c.Control(func(fd uintptr) {
+		// An old kernel that refuses costs nothing: packets from other interfaces are told by their control message.
 		if f == ipv4Family {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0)
 		} else {
