@@ -3,6 +3,9 @@ package tap
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -10,151 +13,147 @@ import (
 	"peermesh/api"
 )
 
-// Redacted stands for a value that is not shown.
+// Redacted stands for a value that is not shown. What stands for a text that cannot be read begins with it too.
 const Redacted = "•••"
 
-// Redactor takes secrets out of records: the values of members that a method's schema marks writeOnly, and of members
-// whose names say that they are secret (password, secret, token, key and the like), at any depth. It is safe for
-// concurrent use once it is made.
+const redactedValue = `"` + Redacted + `"`
+
+// Redactor takes secrets out of what is shown of messages: their params, results and the data of their errors. Secret is
+// what the schema of the method marks writeOnly, and what stands under a name that says so (password, api_key,
+// sessionToken, …; but true, false and null stay: they tell whether there is one). Each such value, whatever it is,
+// becomes Redacted; all else stays as it is written. A text that is no JSON is no better known than that, and so all of
+// it becomes a string that tells its length.
+//
+// Ids, methods' names, the messages of errors and the texts of notes are not looked at. The zero Redactor knows no
+// schemas and goes by names alone. A Redactor is safe for concurrent use.
 type Redactor struct {
-	secret map[string][]string // by the method's name: pointers into its params and result, as "params /a/b"
+	methods map[string]*methodSecrets
 }
 
-// NewRedactor makes a Redactor that knows the schemas of these documents.
+// NewRedactor makes a Redactor that knows the schemas of these documents. Where they say different things of a method,
+// what any of them calls secret is.
 func NewRedactor(docs ...api.Document) *Redactor {
-	r := &Redactor{secret: map[string][]string{}}
-	for _, d := range docs {
-		for _, m := range append(append([]api.DocumentMethod(nil), d.Methods...), d.Outgoing...) {
-			for _, p := range m.Params {
-				if raw, err := json.Marshal(p.Schema); err == nil {
-					r.find(m.Name, "params /"+escape(p.Name), raw, d, 0)
-				}
-			}
-			if m.Result != nil {
-				if raw, err := json.Marshal(m.Result.Schema); err == nil {
-					r.find(m.Name, "result ", raw, d, 0)
-				}
+	r := &Redactor{methods: map[string]*methodSecrets{}}
+	for i := range docs {
+		for _, list := range [][]api.DocumentMethod{docs[i].Methods, docs[i].Outgoing} {
+			for j := range list {
+				r.learn(&docs[i], &list[j])
 			}
 		}
 	}
 	return r
 }
 
-// schemaPart is what matters of a schema here.
-type schemaPart struct {
-	WriteOnly  bool                       `json:"writeOnly"`
-	Ref        string                     `json:"$ref"`
-	Properties map[string]json.RawMessage `json:"properties"`
-	Items      json.RawMessage            `json:"items"`
+// Record takes the secrets out of a record, and returns how many there were.
+func (r *Redactor) Record(rec *Record) (hidden int) { return r.Beginning(rec, 0) }
+
+// Beginning is Record for those who show no more than the first limit bytes of each value: at least so much of it stays,
+// and it may end anywhere after that. Of secrets behind that nothing is told.
+func (r *Redactor) Beginning(rec *Record, limit int) (hidden int) {
+	m := r.methods[rec.Method]
+	if m == nil {
+		m = &methodSecrets{}
+	}
+	for _, x := range []struct {
+		raw     *json.RawMessage
+		secrets parts
+	}{{&rec.Params, m.params}, {&rec.Result, m.result}, {&rec.Data, nil}} {
+		n := 0
+		*x.raw, n = redact(*x.raw, x.secrets, limit)
+		hidden += n
+	}
+	return hidden
 }
 
-func (r *Redactor) find(method, at string, raw json.RawMessage, d api.Document, depth int) {
-	var s schemaPart
-	if depth > 16 || json.Unmarshal(raw, &s) != nil {
-		return
-	}
-	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok && d.Components != nil {
-		if def, ok := d.Components.Schemas[name]; ok {
-			if raw, err := json.Marshal(def); err == nil {
-				r.find(method, at, raw, d, depth+1)
-			}
-		}
-	}
-	if s.WriteOnly {
-		r.secret[method] = append(r.secret[method], at)
-	}
-	for name, p := range s.Properties {
-		r.find(method, at+"/"+escape(name), p, d, depth+1)
-	}
-	if s.Items != nil {
-		r.find(method, at+"/*", s.Items, d, depth+1)
-	}
-}
+// errEnough ends the reading of a value of which no more is shown.
+var errEnough = errors.New("enough")
 
-func escape(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
-
-// Record takes the secrets out of a record.
-func (r *Redactor) Record(rec *Record) {
-	rec.Params = r.redact(rec.Params, "params ", rec.Method)
-	rec.Result = r.redact(rec.Result, "result ", rec.Method)
-	rec.Data = r.redact(rec.Data, "data ", rec.Method)
-}
-
-// secretNames are parts of the names of members that hold secrets.
-var secretNames = []string{"password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "authorization", "credential", "private_key", "privatekey"}
-
-func secretName(name string) bool {
-	name = strings.ToLower(name)
-	if name == "key" || name == "pin" || name == "auth" {
-		return true
-	}
-	for _, s := range secretNames {
-		if strings.Contains(name, s) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Redactor) redact(raw json.RawMessage, where, method string) json.RawMessage {
+// redact returns a JSON text without its secrets, and how many those were. limit 0: there is none.
+func redact(raw json.RawMessage, secrets parts, limit int) (json.RawMessage, int) {
 	if len(raw) == 0 {
-		return raw
+		return raw, 0
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true))
-	var out bytes.Buffer
-	enc := jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
-	changed := false
-	for {
-		t, err := dec.ReadToken()
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	r := redaction{raw: raw, d: d, limit: limit}
+	err := r.value(secrets, false)
+	if errors.Is(err, errEnough) {
+		return append(r.out, raw[r.at:d.InputOffset()]...), r.hidden
+	}
+	if err == nil {
+		_, err = d.ReadToken() // what follows a value is not looked at, and so must not be
+	}
+	if !errors.Is(err, io.EOF) {
+		return fmt.Appendf(nil, `"%s %d bytes that are no JSON"`, Redacted, len(raw)), 1
+	}
+	if r.hidden == 0 {
+		return raw, 0
+	}
+	return append(r.out, raw[r.at:]...), r.hidden
+}
+
+// redaction copies a text and leaves values out.
+type redaction struct {
+	raw    []byte
+	d      *jsontext.Decoder
+	out    []byte
+	at     int // up to here raw was copied
+	hidden int
+	limit  int
+}
+
+// value copies the next value, which stands under a secret name or not.
+func (r *redaction) value(secrets parts, named bool) error {
+	kind := r.d.PeekKind()
+	if secrets.hide() || named && kind != 'n' && kind != 't' && kind != 'f' {
+		v, err := r.d.ReadValue()
 		if err != nil {
-			break
+			return unexpected(err)
 		}
-		isName := false
-		if kind, length := dec.StackIndex(dec.StackDepth()); kind == '{' && length%2 == 1 && t.Kind() == '"' {
-			isName = true
+		end := int(r.d.InputOffset())
+		r.out = append(append(r.out, r.raw[r.at:end-len(v)]...), redactedValue...)
+		r.at, r.hidden = end, r.hidden+1
+		return nil
+	}
+	if kind != '{' && kind != '[' {
+		return unexpected(r.d.SkipValue())
+	}
+	if _, err := r.d.ReadToken(); err != nil {
+		return unexpected(err)
+	}
+	for i := 0; ; i++ {
+		if r.limit > 0 && len(r.out)+int(r.d.InputOffset())-r.at > r.limit {
+			return errEnough
 		}
-		name := ""
-		if isName {
-			name = t.String()
+		switch r.d.PeekKind() {
+		case '}', ']':
+			_, err := r.d.ReadToken()
+			return unexpected(err)
 		}
-		if err := enc.WriteToken(t); err != nil {
-			return raw
-		}
-		if isName && (secretName(name) || r.marked(method, where+string(dec.StackPointer()))) {
-			if err := dec.SkipValue(); err != nil {
-				return raw
+		if kind == '[' {
+			if err := r.value(secrets.item(i), false); err != nil {
+				return err
 			}
-			if err := enc.WriteToken(jsontext.String(Redacted)); err != nil {
-				return raw
-			}
-			changed = true
+			continue
+		}
+		name, err := r.d.ReadToken()
+		if err != nil {
+			return unexpected(err)
+		}
+		text := name.String()
+		var below parts
+		if secrets != nil {
+			below = secrets.member(strings.Clone(text)) // so that text need not be kept where there is none
+		}
+		if err := r.value(below, secretName(text)); err != nil {
+			return err
 		}
 	}
-	if !changed {
-		return raw
-	}
-	return json.RawMessage(bytes.TrimSpace(out.Bytes()))
 }
 
-// marked reports whether the schema marks what a pointer leads to. Elements of arrays are one and the same.
-func (r *Redactor) marked(method, pointer string) bool {
-	for _, p := range r.secret[method] {
-		if matchPointer(p, pointer) {
-			return true
-		}
+// unexpected makes of the end of a text within a value another error than that of its end behind it.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
 	}
-	return false
-}
-
-func matchPointer(pattern, pointer string) bool {
-	a, b := strings.Split(pattern, "/"), strings.Split(pointer, "/")
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] && a[i] != "*" {
-			return false
-		}
-	}
-	return true
+	return err
 }

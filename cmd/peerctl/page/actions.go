@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
 	"net/http"
 	"strconv"
 	"time"
 
 	"peermesh/peer"
+	"peermesh/peer/tap"
 )
 
 const (
@@ -52,6 +52,14 @@ func (s *Site) enter(w http.ResponseWriter) (leave func(), ok bool) {
 		http.Error(w, fmt.Sprintf("%d calls are under way", callsAtOnce), http.StatusTooManyRequests)
 		return nil, false
 	}
+}
+
+// redactor returns what takes secrets out for a page, nil for one that asks to see them.
+func (s *Site) redactor(r *http.Request) *tap.Redactor {
+	if r.URL.Query().Get("reveal") == "1" {
+		return nil
+	}
+	return s.docs.redactor()
 }
 
 func refuse(w http.ResponseWriter, status int, err error) { http.Error(w, err.Error(), status) }
@@ -131,27 +139,24 @@ func (s *Site) call(w http.ResponseWriter, r *http.Request) {
 	if o.Timeout > 0 {
 		timeout = min(time.Duration(o.Timeout)*time.Millisecond, maxTimeout)
 	}
-	hide := r.URL.Query().Get("reveal") != "1"
-	var result *mask
-	if mm := s.docs.masks(o.Method); mm != nil {
-		result = mm.result
-	}
+	redact := s.redactor(r)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	ctl := http.NewResponseController(w)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	err = m.Call(r.Context(), peer.CallRequest{Method: o.Method, Params: params, To: o.To, Timeout: timeout.Milliseconds()}, func(res *peer.CallResult) {
 		a := answer{CallResult: res}
-		raw := res.Result
-		if hide {
-			raw, a.Hidden = redact(raw, result, 0)
-			if res.Error != nil {
-				var n int
-				res.Error.Data, n = redact(res.Error.Data, nil, 0)
-				a.Hidden += n
-			}
+		rec := tap.Record{Method: o.Method, Result: res.Result}
+		if res.Error != nil {
+			rec.Data = res.Error.Data
 		}
-		a.Result = string(raw)
+		if redact != nil {
+			a.Hidden = redact.Record(&rec)
+		}
+		a.Result = string(rec.Result)
+		if res.Error != nil {
+			res.Error.Data = rec.Data
+		}
 		_ = enc.Encode(&a) // who does not read it misses it
 		_ = ctl.Flush()
 	})
@@ -219,14 +224,13 @@ func (s *Site) documents(w http.ResponseWriter, _ *http.Request) {
 
 // record serves one record with all of its values.
 func (s *Site) record(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	seq, _ := strconv.ParseUint(q.Get("seq"), 10, 64) // 0 is none
+	seq, _ := strconv.ParseUint(r.URL.Query().Get("seq"), 10, 64) // 0 is none
 	rec := s.kept.get(seq)
 	if rec == nil {
 		refuse(w, http.StatusGone, errors.New("the record is not kept any more"))
 		return
 	}
-	writeJSON(w, makeRow(seq, rec, q.Get("reveal") != "1", s.docs.masks(rec.Method), 0))
+	writeJSON(w, makeRow(seq, rec, s.redactor(r), 0))
 }
 
 // export serves records as peerctl watch --save writes them.
@@ -238,7 +242,7 @@ func (s *Site) export(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	hide := r.URL.Query().Get("reveal") != "1"
+	redact := s.redactor(r)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -248,14 +252,8 @@ func (s *Site) export(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		rec := *kept
-		if hide {
-			m := s.docs.masks(rec.Method)
-			if m == nil {
-				m = &methodMasks{}
-			}
-			rec.Params, _ = redact(rec.Params, m.params, 0)
-			rec.Result, _ = redact(rec.Result, m.result, 0)
-			rec.Data, _ = redact(rec.Data, nil, 0)
+		if redact != nil {
+			redact.Record(&rec)
 		}
 		if enc.Encode(&rec) != nil {
 			return

@@ -11,6 +11,7 @@ import (
 
 	"peermesh/api"
 	"peermesh/peer"
+	"peermesh/peer/tap"
 )
 
 // maxDocuments is how many different documents are kept.
@@ -22,7 +23,7 @@ type catalog struct {
 	n      uint64
 	docs   map[string]*document // by what is bound
 	peers  map[string]string    // which of them, by the peer's name
-	hidden map[string]*methodMasks
+	secret *tap.Redactor
 }
 
 type document struct {
@@ -31,7 +32,7 @@ type document struct {
 }
 
 func newCatalog() *catalog {
-	return &catalog{n: 1, docs: map[string]*document{}, peers: map[string]string{}, hidden: map[string]*methodMasks{}}
+	return &catalog{n: 1, docs: map[string]*document{}, peers: map[string]string{}, secret: tap.NewRedactor()}
 }
 
 func (c *catalog) version() uint64 {
@@ -40,11 +41,11 @@ func (c *catalog) version() uint64 {
 	return c.n
 }
 
-// masks returns what is hidden of a method; nil: nothing.
-func (c *catalog) masks(method string) *methodMasks {
+// redactor knows what these documents call secret.
+func (c *catalog) redactor() *tap.Redactor {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hidden[method]
+	return c.secret
 }
 
 // key says what a peer binds; empty: nothing.
@@ -86,16 +87,15 @@ func (c *catalog) update(ctx context.Context, m Mesh, mesh *peer.MeshStatus) {
 	if !changed && maps.Equal(peers, before) {
 		return
 	}
-	hidden := map[string]*methodMasks{}
+	var all []api.Document
 	for _, d := range docs {
-		for name, mm := range masks(&d.parsed) {
-			hidden[name] = mm
-		}
+		all = append(all, d.parsed)
 	}
+	secret := tap.NewRedactor(all...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n++
-	c.docs, c.peers, c.hidden = docs, peers, hidden
+	c.docs, c.peers, c.secret = docs, peers, secret
 }
 
 // describe asks a peer for its document; nil when it does not answer with one.

@@ -14,7 +14,7 @@
 // something must not come from another site's page either. The policy (CSP) allows the site's own scripts alone, and no
 // text that becomes one; payloads are shown as text.
 //
-// What looks like a secret does not go to the page unless its user asks for it; see redact.go.
+// What looks like a secret does not go to the page unless its user asks for it; see tap.Redactor.
 //
 // # Bounds
 //

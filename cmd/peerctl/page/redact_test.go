@@ -36,7 +36,7 @@ func TestRedaction(t *testing.T) {
 		{"lab.enter", `{"pin":1234,"who":{"face":[1],"name":"n","next":{"face":2}},"list":[{"dark":"d","light":"l"}]}`,
 			`{"pin":"•••","who":{"face":"•••","name":"n","next":{"face":"•••"}},"list":[{"dark":"•••","light":"l"}]}`},
 		{"lab.enter", `[1234,{"face":1}]`, `["•••",{"face":"•••"}]`},
-		{"x", `{"password":`, `"•••"`},
+		{"x", `{"password":`, `"••• 12 bytes that are no JSON"`},
 	}
 	// Of what is cut, too, and what is cut is told.
 	long := `{"a":"` + strings.Repeat("x", 1500) + `","token":"hush","b":["` + strings.Repeat("y", 5000) + `",{"token":"hush"}],"c":` + strings.Repeat("[", 90) + strings.Repeat("]", 90) + `}`

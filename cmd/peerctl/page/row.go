@@ -23,31 +23,25 @@ type row struct {
 	Hidden int    `json:"hidden,omitempty"` // values that look like secrets and are not here
 }
 
-// makeRow makes the row of a record; masks say what else than by its name is hidden. limit 0: all of it.
-func makeRow(seq uint64, r *tap.Record, hide bool, m *methodMasks, limit int) *row {
+// makeRow makes the row of a record, with what redact leaves of it; nil: all of it. limit 0: to the end.
+func makeRow(seq uint64, r *tap.Record, redact *tap.Redactor, limit int) *row {
 	out := &row{Seq: seq, Record: *r, ID: string(r.ID)}
-	out.Record.Params, out.Record.Result, out.Record.Data = nil, nil, nil
-	value := func(raw json.RawMessage, m *mask) string {
-		size := len(raw)
-		if hide {
-			var n int
-			raw, n = redact(raw, m, limit)
-			out.Hidden += n
-		}
+	if redact != nil {
+		out.Hidden = redact.Beginning(&out.Record, limit)
+	}
+	value := func(raw, all json.RawMessage) string {
 		if limit > 0 && len(raw) > limit {
 			at := limit
 			for at > 0 && !utf8.RuneStart(raw[at]) {
 				at--
 			}
-			out.More = max(out.More, size-at, 1)
+			out.More = max(out.More, len(all)-at, 1)
 			raw = raw[:at]
 		}
 		return string(raw)
 	}
-	if m == nil {
-		m = &methodMasks{}
-	}
-	out.Params, out.Result, out.Data = value(r.Params, m.params), value(r.Result, m.result), value(r.Data, nil)
+	out.Params, out.Result, out.Data = value(out.Record.Params, r.Params), value(out.Record.Result, r.Result), value(out.Record.Data, r.Data)
+	out.Record.Params, out.Record.Result, out.Record.Data = nil, nil, nil
 	if len(out.Message) > shownBytes && limit > 0 {
 		out.Message = out.Message[:shownBytes]
 	}

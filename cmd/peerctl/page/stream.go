@@ -25,19 +25,19 @@ type batch struct {
 // events serves the stream of a page: "records" in batches, each with its last number as id, and "status" once a second.
 // A page that comes back says which it had last; what is not kept any more is counted as missing.
 func (s *Site) events(w http.ResponseWriter, r *http.Request) {
-	hide := r.URL.Query().Get("reveal") != "1"
 	cursor := s.cursor(r.Header.Get("Last-Event-ID"))
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &stream{w: w, ctl: http.NewResponseController(w)}
-	out.printf("event: hello\ndata: {\"epoch\":%q,\"hide\":%t}\n\n", s.epoch, hide)
+	out.printf("event: hello\ndata: {\"epoch\":%q,\"hide\":%t}\n\n", s.epoch, s.redactor(r) != nil)
 	buf := make([]kept, 0, batchSize)
 	var told uint64
 	for out.err == nil {
 		found, missing, more := s.kept.after(cursor, batchSize, buf)
 		if len(found) > 0 || missing > 0 {
+			redact := s.redactor(r) // as it is now: documents come and go
 			b := batch{Missing: missing, Rows: make([]*row, len(found))}
 			for i := range found {
-				b.Rows[i] = makeRow(found[i].seq, found[i].rec, hide, s.docs.masks(found[i].rec.Method), shownBytes)
+				b.Rows[i] = makeRow(found[i].seq, found[i].rec, redact, shownBytes)
 				cursor = found[i].seq
 			}
 			out.event("records", s.epoch+"-"+strconv.FormatUint(cursor, 10), &b)
