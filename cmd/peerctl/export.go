@@ -34,7 +34,8 @@ and tshark open without any plug-in and filter by what is in the JSON:
   tshark -r run.pcapng -Y 'json.path_with_value contains "lab.camera"'
 
 What schemas mark as writeOnly, and members whose names say that they are secret, are left out unless --secrets says
-otherwise. "-" is stdin, and as an output stdout.`,
+otherwise. The schemas are those of the mesh that runs here (peerctl join); without one, names alone tell. "-" is stdin,
+and as an output stdout.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (har == "") == (pcapng == "") {
@@ -47,8 +48,7 @@ otherwise. "-" is stdin, and as an output stdout.`,
 			}); err != nil {
 				return err
 			}
-			if !secrets {
-				redact := a.redactor(cmd.Context())
+			if redact := a.redactor(cmd.Context(), secrets); redact != nil {
 				for i := range records {
 					redact.Record(&records[i])
 				}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peermesh/api"
 	"peermesh/peer/tap"
 )
 
@@ -53,12 +52,14 @@ func (a *app) readRecording(path string, f func(*tap.Record) bool) error {
 }
 
 func (a *app) showCommand() *cobra.Command {
-	return &cobra.Command{
+	var secrets bool
+	cmd := &cobra.Command{
 		Use:   "show N FILE",
 		Short: "Show one record of a recording in full",
-		Long:  `show prints record N of a recording (watch --save FILE) as JSON, in full; --jq shapes it. "-" reads stdin.`,
-		Args:  cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: `show prints record N of a recording (watch --save FILE) as JSON, in full; --jq shapes it. "-" reads stdin. Secrets are
+shown as ••• unless --secrets says otherwise; see peerctl export --help.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.ParseUint(args[0], 10, 64)
 			if err != nil {
 				return usageError("%q is no number of a record", args[0])
@@ -79,63 +80,80 @@ func (a *app) showCommand() *cobra.Command {
 			if found == nil {
 				return notFound("the recording has no record %d", n)
 			}
-			raw, err := json.Marshal(found)
+			raw, err := json.Marshal(without(a.redactor(cmd.Context(), secrets), found))
 			if err != nil {
 				return err
 			}
 			return a.printShaped(shape, raw)
 		},
 	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "show secrets too")
+	return cmd
 }
 
 func (a *app) followCommand() *cobra.Command {
-	return &cobra.Command{
+	var secrets bool
+	cmd := &cobra.Command{
 		Use:   "follow CONV [FILE]",
 		Short: "Show one conversation to its end: a request, every answer, and who stayed silent",
 		Long: `follow shows what belongs to one conversation, such as desk/7: of a recording, or live until every peer that was asked has
-answered or --timeout is over.`,
+answered or --timeout is over. Secrets are shown as ••• unless --secrets says otherwise.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := &conversation{name: args[0], out: a.printer(), asked: map[string]bool{}}
-			if len(args) == 2 {
-				if err := a.readRecording(args[1], c.take); err != nil {
-					return err
-				}
-				return c.end()
+			if len(args) == 1 {
+				return a.followLive(cmd.Context(), c, secrets)
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), a.flags.timeout)
-			defer cancel()
-			taps, closeAll, err := a.taps(ctx)
-			if err != nil {
+			redact := a.redactor(cmd.Context(), secrets)
+			c.without = func(r *tap.Record) *tap.Record { return without(redact, r) }
+			if err := a.readRecording(args[1], c.take); err != nil {
 				return err
-			}
-			defer closeAll()
-			done := make(chan struct{})
-			ended := false
-			if err := taps[0].Watch(ctx, func(r *tap.Record) {
-				if !ended && !c.take(r) {
-					ended = true
-					close(done)
-				}
-			}); err != nil {
-				return err
-			}
-			select {
-			case <-done:
-			case <-ctx.Done():
 			}
 			return c.end()
 		},
 	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "show secrets too")
+	return cmd
+}
+
+// followLive follows a conversation while it goes on.
+func (a *app) followLive(ctx context.Context, c *conversation, secrets bool) error {
+	ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
+	defer cancel()
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	redact := s.watchSecrets(ctx, secrets)
+	defer redact.close()
+	c.without = redact.without
+	done := make(chan struct{})
+	ended := false
+	if err := s.ctl.Watch(ctx, func(r *tap.Record) {
+		redact.note(r)
+		if !ended && !c.take(r) {
+			ended = true
+			close(done)
+		}
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return c.end()
 }
 
 // conversation is what belongs to one request.
 type conversation struct {
-	name  string
-	out   *printer
-	asked map[string]bool // true once it has answered
-	shown int
-	err   error
+	name    string
+	out     *printer
+	without func(*tap.Record) *tap.Record // takes secrets out
+	asked   map[string]bool               // true once it has answered
+	shown   int
+	err     error
 }
 
 // take shows a record that belongs to the conversation. It reports false once nothing more is to come.
@@ -144,7 +162,7 @@ func (c *conversation) take(r *tap.Record) bool {
 		return true
 	}
 	c.shown++
-	if err := c.out.print(r); err != nil {
+	if err := c.out.print(c.without(r)); err != nil {
 		c.err = err
 		return false
 	}
@@ -181,32 +199,6 @@ func (c *conversation) end() error {
 		return &exitError{code: exitPartly, err: fmt.Errorf("asked %d, %d answered; silent: %s", len(c.asked), len(c.asked)-len(silent), strings.Join(silent, ", "))}
 	}
 	return nil
-}
-
-// redactor knows what the mesh's schemas call secret; where there is no mesh to ask, it goes by names alone.
-func (a *app) redactor(ctx context.Context) *tap.Redactor {
-	all, err := a.runningPeer(ctx)
-	if err != nil || all == nil {
-		return tap.NewRedactor()
-	}
-	defer func() { _ = all.Close() }()
-	var docs []api.Document
-	m, err := all.Peers(ctx)
-	if err != nil {
-		return tap.NewRedactor()
-	}
-	for _, p := range m.Peers {
-		name := p.ID
-		if p.Self {
-			name = ""
-		}
-		if raw, err := all.Describe(ctx, name); err == nil {
-			if d, err := api.Parse(raw); err == nil {
-				docs = append(docs, d)
-			}
-		}
-	}
-	return tap.NewRedactor(docs...)
 }
 
 // createOutput makes the file of an export; "-" is stdout.

@@ -63,12 +63,15 @@ func (a *app) replay(ctx context.Context, file string, f *replayFlags) error {
 			return err
 		}
 	}
-	steps, hidden, err := a.readSteps(file, f)
+	steps, bare, hidden, err := a.readSteps(file, f)
 	if err != nil {
 		return err
 	}
+	if bare > 0 {
+		a.note("%d messages have no params in the recording, because their peers show headers alone; they are left out", bare)
+	}
 	if hidden > 0 {
-		a.note("%d messages have no params in the recording, because their peers show headers alone; they are left out", hidden)
+		a.note("%d messages have secrets that are not in the recording; they are left out (watch --save keeps secrets, and --secrets shows them)", hidden)
 	}
 	if len(steps) == 0 {
 		return notFound("the recording has nothing to send%s", map[bool]string{true: " that --only lets through"}[len(f.only) > 0])
@@ -109,7 +112,9 @@ func (a *app) replay(ctx context.Context, file string, f *replayFlags) error {
 	}); err != nil {
 		return err
 	}
-	r := &replayer{app: a, s: s, to: to, flags: f, strip: strip}
+	asked, cancel := context.WithTimeout(ctx, a.flags.timeout)
+	r := &replayer{app: a, s: s, to: to, flags: f, strip: strip, redact: s.redactor(asked)}
+	cancel()
 	began := time.Now()
 	for i := range steps {
 		if f.speed > 0 {
@@ -127,8 +132,9 @@ func (a *app) replay(ctx context.Context, file string, f *replayFlags) error {
 	return r.end()
 }
 
-// readSteps reads what is to be sent, with the answers it had.
-func (a *app) readSteps(file string, f *replayFlags) (steps []step, hidden int, err error) {
+// readSteps reads what is to be sent, with the answers it had. bare and hidden count what cannot be, for want of params
+// or of what was secret in them.
+func (a *app) readSteps(file string, f *replayFlags) (steps []step, bare, hidden int, err error) {
 	open := map[string]int{}
 	err = a.readRecording(file, func(r *tap.Record) bool {
 		switch r.Kind {
@@ -137,7 +143,11 @@ func (a *app) readSteps(file string, f *replayFlags) (steps []step, hidden int, 
 				return true
 			}
 			if r.Params == nil && r.Bytes > len(r.Method)+96 {
-				hidden++ // it had some
+				bare++ // it had some
+				return true
+			}
+			if bytes.Contains(r.Params, []byte(tap.Redacted)) {
+				hidden++
 				return true
 			}
 			if i, ok := open[r.Conv]; ok && r.Kind == "request" && steps[i].rec.Method == r.Method { // one of a fan-out
@@ -156,7 +166,7 @@ func (a *app) readSteps(file string, f *replayFlags) (steps []step, hidden int, 
 		}
 		return true
 	})
-	return steps, hidden, err
+	return steps, bare, hidden, err
 }
 
 func receiversOf(s *step, to []string) []string {
@@ -173,6 +183,7 @@ type replayer struct {
 	to      []string
 	flags   *replayFlags
 	strip   *shaper
+	redact  *tap.Redactor
 	sent    int
 	same    int
 	changed int
@@ -225,12 +236,18 @@ func (r *replayer) compare(st *step, was *tap.Record, got *peer.CallResult) {
 	case was.Kind == "reply" && got.Error != nil:
 		say(fmt.Sprintf("was a result, is error %d: %s", got.Error.Code, clean(got.Error.Message)))
 	case was.Kind == "reply":
-		a, b := r.canonical(was.Result), r.canonical(got.Result)
-		if !bytes.Equal(a, b) {
-			say(firstDifference(a, b))
-			return
+		shown := func(result json.RawMessage) json.RawMessage {
+			return without(r.redact, &tap.Record{Method: st.rec.Method, Result: result}).Result
 		}
-		r.same++
+		a, b := r.canonical(shown(was.Result)), r.canonical(shown(got.Result))
+		switch {
+		case !bytes.Equal(a, b):
+			say(firstDifference(a, b))
+		case !bytes.Contains(was.Result, []byte(tap.Redacted)) && !bytes.Equal(r.canonical(was.Result), r.canonical(got.Result)):
+			say("a secret of the result, which is not shown")
+		default:
+			r.same++
+		}
 	default:
 		r.same++
 	}

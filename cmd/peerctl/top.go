@@ -68,14 +68,14 @@ func (a *app) top(ctx context.Context, length, every time.Duration, rows int) er
 		ctx, cancel = context.WithTimeout(ctx, length)
 		defer cancel()
 	}
-	taps, closeAll, err := a.taps(ctx)
+	s, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer s.close()
 	var mu sync.Mutex
 	stats := tap.NewStats(topWindow)
-	if err := taps[0].Watch(ctx, func(r *tap.Record) {
+	if err := s.ctl.Watch(ctx, func(r *tap.Record) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !ownMethodName(r.Method) {
@@ -106,7 +106,7 @@ func (a *app) top(ctx context.Context, length, every time.Duration, rows int) er
 				return nil
 			}
 			return a.printTop(now(), rows)
-		case <-taps[0].Done():
+		case <-s.ctl.Done():
 			return a.printTop(now(), rows)
 		}
 	}

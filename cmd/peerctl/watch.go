@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"peermesh/peer"
 	"peermesh/peer/tap"
 )
 
@@ -26,6 +24,7 @@ type watchFlags struct {
 	count           int
 	length          time.Duration
 	failOn          []string
+	secrets         bool
 }
 
 func (a *app) watchCommand() *cobra.Command {
@@ -38,7 +37,10 @@ func (a *app) watchCommand() *cobra.Command {
 notifications with all their receivers, who comes and goes, what was refused, what was lost. Of peers of other users or
 machines it shows what they let members see, by default all but params and results (join --tap full shows those too).
 Patterns choose methods: 'lab.*', 'lab.camera.snap', 'rpc.*' for the protocol's own. Records of -o json and --save are one
-JSON object a line.`,
+JSON object a line.
+
+What schemas mark as writeOnly, and members whose names say that they are secret, are shown as ••• unless --secrets says
+otherwise. The file of --save has all of it, so that replay can send it again; it is readable for its owner alone.`,
 		Example: `  peerctl watch 'lab.*' --slower-than 10ms
   peerctl watch --errors --save run.jsonl
   peerctl watch --kind error --count 1 --for 60s --fail-on error`,
@@ -53,10 +55,11 @@ JSON object a line.`,
 	f.StringArrayVar(&w.kinds, "kind", nil, "only these kinds: request, reply, error, notify, peer, security, note")
 	f.BoolVar(&w.errors, "errors", false, "only what went wrong: errors, refusals, what was lost or not handled")
 	f.DurationVar(&w.slower, "slower-than", 0, "only replies that took longer")
-	f.StringVar(&w.save, "save", "", "write the records to this file too")
+	f.StringVar(&w.save, "save", "", "write the records to this file too, with their secrets")
 	f.IntVar(&w.count, "count", 0, "end after so many records")
 	f.DurationVar(&w.length, "for", 0, "end after this time")
 	f.StringArrayVar(&w.failOn, "fail-on", nil, "exit 8 when a record of this kind was seen (error, security, …)")
+	f.BoolVar(&w.secrets, "secrets", false, "show secrets too")
 	a.completePeers(cmd, "from", "to")
 	return cmd
 }
@@ -78,44 +81,28 @@ func (a *app) watch(ctx context.Context, patterns []string, w *watchFlags) error
 		ctx, cancel = context.WithTimeout(ctx, w.length)
 		defer cancel()
 	}
-	taps, closeAll, err := a.taps(ctx)
+	s, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
-	sink := &watchSink{app: a, out: a.printer(), filter: filter, shape: shape, max: w.count, done: cancel}
+	defer s.close()
+	redact := s.watchSecrets(ctx, w.secrets)
+	defer redact.close()
+	sink := &watchSink{app: a, out: a.printer(), filter: filter, redact: redact, shape: shape, max: w.count, done: cancel, kinds: map[string]int{}}
 	if w.save != "" {
 		if sink.file, err = os.OpenFile(w.save, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
 			return err
 		}
 		defer sink.file.Close()
 	}
-	if err := sink.attach(ctx, taps); err != nil {
+	if err := s.ctl.Watch(ctx, sink.take); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.ctl.Done():
+	}
 	return sink.finish(w)
-}
-
-// taps connects to a running peer of the mesh; where there is none, to a peer of our own.
-func (a *app) taps(ctx context.Context) ([]*peer.Control, func(), error) {
-	if len(a.flags.peers) == 0 {
-		all, err := peer.Controls(ctx, "", a.flags.mesh, a.flags.name)
-		if err == nil {
-			for _, c := range all[1:] {
-				_ = c.Close() // one sees the whole mesh
-			}
-			return all[:1], func() { _ = all[0].Close() }, nil
-		}
-		if !errors.Is(err, peer.ErrNoControl) {
-			return nil, nil, err
-		}
-	}
-	s := &session{app: a, docs: docCache{}}
-	if err := s.join(ctx); err != nil {
-		return nil, nil, err
-	}
-	return []*peer.Control{s.ctl}, s.close, nil
 }
 
 // filter says which records are shown.
@@ -168,6 +155,7 @@ type watchSink struct {
 	app    *app
 	out    *printer
 	filter *filter
+	redact *liveRedactor
 	shape  *shaper
 	file   *os.File
 	max    int
@@ -180,50 +168,33 @@ type watchSink struct {
 	err     error
 }
 
-func (s *watchSink) attach(ctx context.Context, taps []*peer.Control) error {
-	s.kinds = map[string]int{}
-	ended := len(taps)
-	for _, c := range taps {
-		if err := c.Watch(ctx, s.take); err != nil {
-			return err
-		}
-		go func() { // ends with the connection, which the command closes
-			<-c.Done()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if ended--; ended == 0 {
-				s.done()
-			}
-		}()
-	}
-	return nil
-}
-
 func (s *watchSink) take(r *tap.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropped += r.Dropped
+	s.redact.note(r)
 	if s.err != nil || s.max > 0 && s.shown >= s.max || !s.filter.matches(r) {
 		return
 	}
 	s.shown++
 	s.kinds[r.Kind]++
-	s.err = s.write(r)
+	s.err = s.write(r, s.redact.without(r))
 	if s.err != nil || s.shown == s.max {
 		s.done()
 	}
 }
 
-func (s *watchSink) write(r *tap.Record) error {
+// write keeps a record as it is, and prints it as it is shown.
+func (s *watchSink) write(r, shown *tap.Record) error {
 	if s.file != nil {
 		if err := writeJSON(s.file, r); err != nil {
 			return err
 		}
 	}
 	if s.shape.code == nil {
-		return s.out.print(r)
+		return s.out.print(shown)
 	}
-	raw, err := json.Marshal(r)
+	raw, err := json.Marshal(shown)
 	if err != nil {
 		return err
 	}
