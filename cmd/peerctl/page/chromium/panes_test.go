@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"peermesh/api"
 )
@@ -33,9 +32,9 @@ func TestPanes(t *testing.T) {
 	b.show("mesh")
 	b.until(`document.querySelectorAll('.node').length === 3 && Number(document.querySelector('.edge').dataset.rate) > 0`)
 	b.screenshots("mesh")
-	time.Sleep(1500 * time.Millisecond)
 	b.show("rates")
 	b.until(`document.querySelectorAll('#methods tbody tr').length >= 4`)
+	b.until(`[...document.querySelectorAll('.plot [role=img]')].some((p) => /p50 [0-9.]+, p95 [0-9.]+/.test(p.ariaLabel))`) // a second is over
 	b.screenshots("rates")
 	b.show("call")
 	b.screenshots("call")
