@@ -118,23 +118,36 @@ func checkJSON(text []byte) error {
 	return err
 }
 
-// call calls peers and writes each outcome on a line as it comes.
-func (s *Site) call(w http.ResponseWriter, r *http.Request) {
+// begin takes a place, reads what a page wants sent, and connects to the mesh for it. m is nil when the page was refused;
+// else end is to be called.
+func (s *Site) begin(w http.ResponseWriter, r *http.Request) (m Mesh, o *order, params json.RawMessage, end func()) {
 	leave, ok := s.enter(w)
 	if !ok {
-		return
+		return nil, nil, nil, nil
 	}
-	defer leave()
-	o, params, ok := s.read(w, r)
-	if !ok {
-		return
+	if o, params, ok = s.read(w, r); !ok {
+		leave()
+		return nil, nil, nil, nil
 	}
 	m, err := s.cfg.Open(r.Context())
 	if err != nil {
+		leave()
 		refuse(w, http.StatusBadGateway, err)
+		return nil, nil, nil, nil
+	}
+	return m, o, params, func() {
+		_ = m.Close() // it was for this alone
+		leave()
+	}
+}
+
+// call calls peers and writes each outcome on a line as it comes.
+func (s *Site) call(w http.ResponseWriter, r *http.Request) {
+	m, o, params, end := s.begin(w, r)
+	if m == nil {
 		return
 	}
-	defer func() { _ = m.Close() }()
+	defer end()
 	timeout := s.cfg.Timeout
 	if o.Timeout > 0 {
 		timeout = min(time.Duration(o.Timeout)*time.Millisecond, maxTimeout)
@@ -144,46 +157,41 @@ func (s *Site) call(w http.ResponseWriter, r *http.Request) {
 	ctl := http.NewResponseController(w)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	err = m.Call(r.Context(), peer.CallRequest{Method: o.Method, Params: params, To: o.To, Timeout: timeout.Milliseconds()}, func(res *peer.CallResult) {
-		a := answer{CallResult: res}
-		rec := tap.Record{Method: o.Method, Result: res.Result}
-		if res.Error != nil {
-			rec.Data = res.Error.Data
-		}
-		if redact != nil {
-			a.Hidden = redact.Record(&rec)
-		}
-		a.Result = string(rec.Result)
-		if res.Error != nil {
-			res.Error.Data = rec.Data
-		}
-		_ = enc.Encode(&a) // who does not read it misses it
+	err := m.Call(r.Context(), peer.CallRequest{Method: o.Method, Params: params, To: o.To, Timeout: timeout.Milliseconds()}, func(res *peer.CallResult) {
+		_ = enc.Encode(newAnswer(o.Method, res, redact)) // who does not read it misses it
 		_ = ctl.Flush()
 	})
-	end := ending{Done: true}
+	last := ending{Done: true}
 	if err != nil {
-		end.Failed = err.Error()
+		last.Failed = err.Error()
 	}
-	_ = enc.Encode(&end)
+	_ = enc.Encode(&last)
+}
+
+// newAnswer makes the line of an outcome, with what redact leaves of it.
+func newAnswer(method string, res *peer.CallResult, redact *tap.Redactor) *answer {
+	a := &answer{CallResult: res}
+	rec := tap.Record{Method: method, Result: res.Result}
+	if res.Error != nil {
+		rec.Data = res.Error.Data
+	}
+	if redact != nil {
+		a.Hidden = redact.Record(&rec)
+	}
+	a.Result = string(rec.Result)
+	if res.Error != nil {
+		res.Error.Data = rec.Data
+	}
+	return a
 }
 
 // notify sends a notification and says who it went to.
 func (s *Site) notify(w http.ResponseWriter, r *http.Request) {
-	leave, ok := s.enter(w)
-	if !ok {
+	m, o, params, end := s.begin(w, r)
+	if m == nil {
 		return
 	}
-	defer leave()
-	o, params, ok := s.read(w, r)
-	if !ok {
-		return
-	}
-	m, err := s.cfg.Open(r.Context())
-	if err != nil {
-		refuse(w, http.StatusBadGateway, err)
-		return
-	}
-	defer func() { _ = m.Close() }()
+	defer end()
 	res, err := m.Notify(r.Context(), peer.NotifyRequest{Method: o.Method, Params: params, To: o.To, All: o.All})
 	if err != nil {
 		refuse(w, http.StatusBadGateway, err)
