@@ -50,6 +50,8 @@ or key is needed.`,
 type demoMesh struct {
 	app   *app
 	out   *printer
+	key   string      // its id
+	cfg   peer.Config // what all of its peers have in common
 	peers []*peer.Peer
 	count demoCount
 	taps  sync.WaitGroup
@@ -61,21 +63,23 @@ type demoCount struct {
 }
 
 func (a *app) demo(ctx context.Context, ui bool) error {
-	keys, err := security.NewKeyring(security.Entry{Key: security.NewKey(), Send: true})
+	key := security.NewKey()
+	keys, err := security.NewKeyring(security.Entry{Key: key, Send: true})
 	if err != nil {
 		return err
 	}
-	d := &demoMesh{app: a, out: a.printer()}
+	d := &demoMesh{app: a, out: a.printer(), key: key.ID(), cfg: peer.Config{Mesh: "demo", Keys: keys, Listen: []string{"127.0.0.1:0"},
+		NoMDNS: a.flags.noMDNS, NoLocal: a.flags.noLocal, Version: "peerctl/" + version, Logger: a.logger()}}
 	defer d.close()
-	cam1, err := d.join("cam1", keys)
+	cam1, err := d.join("cam1")
 	if err != nil {
 		return err
 	}
-	cam2, err := d.join("cam2", keys)
+	cam2, err := d.join("cam2")
 	if err != nil {
 		return err
 	}
-	desk, err := d.join("desk", keys)
+	desk, err := d.join("desk")
 	if err != nil {
 		return err
 	}
@@ -148,7 +152,7 @@ func (d *demoMesh) page(ctx context.Context, desk *peer.Peer) (end func()) {
 		return end
 	}
 	site, err := page.New(ln, page.Config{Open: func(context.Context) (page.Mesh, error) { return piped(desk, &wg), nil },
-		Timeout: d.app.flags.timeout, Version: version, Logger: d.app.logger()})
+		Doctor: d.findings, Timeout: d.app.flags.timeout, Version: version, Logger: d.app.logger()})
 	if err != nil {
 		d.app.note("no page: %v", errors.Join(err, ln.Close()))
 		return end
@@ -162,10 +166,31 @@ func (d *demoMesh) page(ctx context.Context, desk *peer.Peer) (end func()) {
 	return end
 }
 
+// findings examines the demo's mesh as doctor does others.
+func (d *demoMesh) findings(ctx context.Context) ([]page.Finding, error) {
+	x := &examination{app: d.app}
+	x.add("ok", "", "key %s of mesh %q, made for this demo", d.key, d.cfg.Mesh)
+	x.interfaces()
+	x.owners()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var all []*peer.Control
+	for _, p := range d.peers {
+		c := piped(p, &wg)
+		defer func() { _ = c.Close() }()
+		all = append(all, c)
+	}
+	x.running(ctx, all)
+	x.mesh(ctx, examined, d.cfg)
+	return x.findings, nil
+}
+
 // join makes a peer of the demo.
-func (d *demoMesh) join(name string, keys *security.Keyring) (*peer.Peer, error) {
-	p, err := peer.New(peer.Config{Mesh: "demo", Name: name, Keys: keys, Throwaway: true, Control: true, Tap: tap.Full, Version: "peerctl/" + version,
-		Listen: []string{"127.0.0.1:0"}, NoMDNS: d.app.flags.noMDNS, NoLocal: d.app.flags.noLocal, Logger: d.app.logger().With("peer", name)})
+func (d *demoMesh) join(name string) (*peer.Peer, error) {
+	cfg := d.cfg
+	cfg.Name, cfg.Throwaway, cfg.Control, cfg.Tap = name, true, true, tap.Full
+	cfg.Logger = d.app.logger().With("peer", name)
+	p, err := peer.New(cfg)
 	if err != nil {
 		return nil, err
 	}

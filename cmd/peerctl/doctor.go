@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"peermesh/cmd/peerctl/page"
 	"peermesh/discovery"
 	"peermesh/peer"
 	"peermesh/security"
@@ -35,32 +36,37 @@ do next. --peer ADDR tries an address. It exits with 1 when something FAILs.`,
 	return cmd
 }
 
-// finding is one line of doctor.
-type finding struct {
-	Level string `json:"level"` // ok, warn, FAIL or skip
-	Text  string `json:"text"`
-	Next  string `json:"next,omitempty"` // what to do about it
-}
-
+// examination is what doctor does: it looks at things one after the other, and keeps what it finds.
 type examination struct {
 	app      *app
-	findings []finding
+	findings []page.Finding
 }
 
 func (x *examination) add(level, next, format string, args ...any) {
-	x.findings = append(x.findings, finding{level, fmt.Sprintf(format, args...), next})
+	x.findings = append(x.findings, page.Finding{Level: level, Text: fmt.Sprintf(format, args...), Next: next})
 }
 
 func (a *app) doctor(ctx context.Context, length time.Duration) error {
+	return a.examine(ctx, length).print()
+}
+
+// examine examines the mesh of the flags.
+func (a *app) examine(ctx context.Context, length time.Duration) *examination {
 	x := &examination{app: a}
-	keyed := x.key()
+	listen := "127.0.0.1:0"
+	if x.key() {
+		listen = ":0"
+	}
 	x.interfaces()
 	x.owners()
-	x.running(ctx)
-	if err := x.mesh(ctx, length, keyed); err != nil {
-		x.add("FAIL", "", "cannot join the mesh: %v", err)
+	if all, err := peer.Controls(ctx, "", a.flags.mesh, ""); err == nil { // else none is running
+		for _, c := range all {
+			defer func() { _ = c.Close() }()
+		}
+		x.running(ctx, all)
 	}
-	return x.print()
+	x.mesh(ctx, length, a.peerConfig(peer.Config{Listen: []string{listen}}))
+	return x
 }
 
 // key examines the key file of the mesh.
@@ -135,14 +141,9 @@ func (x *examination) owners() {
 	}
 }
 
-// running asks the running peers of this user what they have refused and dropped.
-func (x *examination) running(ctx context.Context) {
-	all, err := peer.Controls(ctx, "", x.app.flags.mesh, "")
-	if err != nil {
-		return // none is running
-	}
+// running asks peers that run here what they have refused and dropped.
+func (x *examination) running(ctx context.Context, all []*peer.Control) {
 	for _, c := range all {
-		defer func() { _ = c.Close() }()
 		m, err := c.Peers(ctx)
 		if err != nil {
 			continue
@@ -165,14 +166,16 @@ func (x *examination) running(ctx context.Context) {
 	}
 }
 
-// mesh joins for a while and looks around.
-func (x *examination) mesh(ctx context.Context, length time.Duration, keyed bool) error {
-	a := x.app
-	listen := []string{"127.0.0.1:0"}
-	if keyed {
-		listen = []string{":0"}
+// mesh looks around as a peer of its own for a while.
+func (x *examination) mesh(ctx context.Context, length time.Duration, cfg peer.Config) {
+	if err := x.lookAround(ctx, length, cfg); err != nil {
+		x.add("FAIL", "", "cannot join the mesh: %v", err)
 	}
-	p, err := peer.New(a.peerConfig(peer.Config{Name: peer.HostName() + "-doctor", Throwaway: true, Listen: listen, HearAll: true, Settle: -1}))
+}
+
+func (x *examination) lookAround(ctx context.Context, length time.Duration, cfg peer.Config) error {
+	cfg.Name, cfg.Throwaway, cfg.HearAll, cfg.Settle = peer.HostName()+"-doctor", true, true, -1
+	p, err := peer.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func (x *examination) mesh(ctx context.Context, length time.Duration, keyed bool
 		x.source(&s)
 	}
 	linked := x.peers(p)
-	for _, addr := range a.flags.peers {
+	for _, addr := range cfg.Peers {
 		if !slices.ContainsFunc(linked, func(l string) bool { return strings.Contains(addr, l) }) && len(refused) == 0 {
 			x.tryAddress(ctx, addr)
 		}

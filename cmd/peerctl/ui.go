@@ -140,17 +140,5 @@ const examined = 3 * time.Second
 
 // findings examines the mesh as doctor does.
 func (a *app) findings(ctx context.Context) ([]page.Finding, error) {
-	x := &examination{app: a}
-	keyed := x.key()
-	x.interfaces()
-	x.owners()
-	x.running(ctx)
-	if err := x.mesh(ctx, examined, keyed); err != nil {
-		x.add("FAIL", "", "cannot join the mesh: %v", err)
-	}
-	var out []page.Finding
-	for _, f := range x.findings {
-		out = append(out, page.Finding(f))
-	}
-	return out, nil
+	return a.examine(ctx, examined).findings, nil
 }
