@@ -1,2 +1,3 @@
-// Package chromium has nothing in it but tests, of the page of the folder above in a real browser.
+// Package chromium has nothing in it but tests, of the page of the folder above and that of the dashboard in a real
+// browser.
 package chromium

@@ -2,17 +2,28 @@
 const $ = (id) => document.getElementById(id)
 const latest = new Map() // spectra by the name of who measured them
 let dirty = false
+let high = 0 // the top of the plot
 
-// plot draws a spectrum with its axes; what the canvas is as large as is asked each time, for windows change.
+// scale returns the top for a spectrum: the one before where that does, so that the plot does not shake.
+const scale = (most) => {
+  if (most <= high && most > high / 2) return high
+  const step = 10 ** Math.floor(Math.log10(1.2 * most)) / 2
+  return Math.ceil(1.2 * most / step) * step
+}
+
+// plot draws a spectrum with its axes; without one it leaves nothing. How large the canvas is is asked each time, for
+// windows change.
 const plot = (s) => {
-  const canvas = $('plot'), scale = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight
-  canvas.width = width * scale
-  canvas.height = height * scale
+  const canvas = $('plot'), ratio = devicePixelRatio, width = canvas.clientWidth, height = canvas.clientHeight
+  canvas.width = width * ratio
+  canvas.height = height * ratio
+  if (!s) return
   const pen = canvas.getContext('2d'), style = getComputedStyle(canvas)
-  pen.scale(scale, scale)
+  pen.scale(ratio, ratio)
   pen.font = `12px ${style.fontFamily}`
   const left = 44, right = 8, top = 8, bottom = 24
-  const high = 1.1 * Math.max(10, ...s.counts), end = s.from + s.step * (s.counts.length - 1)
+  high = scale(Math.max(10, ...s.counts))
+  const end = s.from + s.step * (s.counts.length - 1)
   const x = (nm) => left + (width - left - right) * (nm - s.from) / (end - s.from)
   const y = (count) => height - bottom - (height - top - bottom) * count / high
   const dim = getComputedStyle($('reading')).color
@@ -22,7 +33,7 @@ const plot = (s) => {
   pen.textAlign = 'right'
   const step = 10 ** Math.floor(Math.log10(high)) / (high / 10 ** Math.floor(Math.log10(high)) < 3 ? 2 : 1)
   pen.beginPath()
-  for (let count = 0; count < high; count += step) {
+  for (let count = 0; count <= high; count += step) {
     pen.fillText(count, left - 6, y(count) + 4)
     pen.moveTo(left, y(count))
     pen.lineTo(width - right, y(count))
@@ -43,8 +54,11 @@ const plot = (s) => {
 const draw = () => {
   dirty = false
   const s = latest.get($('which').value)
-  if (!s) return
   plot(s)
+  if (!s) {
+    $('reading').textContent = 'nothing is measured here'
+    return
+  }
   const most = s.counts.indexOf(Math.max(...s.counts))
   $('reading').textContent = `${s.name}, spectrum ${s.seq}: most at ${(s.from + s.step * most).toFixed(1)} nm, ${s.counts[most]} counts`
 }
@@ -58,6 +72,7 @@ stream.addEventListener('peers', ({ data }) => {
   $('which').disabled = $('ms').disabled = names.length === 0
   $('state').textContent = names.length === 0 ? 'no spectrometer is there yet' : `linked with ${names.join(', ')}`
   for (const name of latest.keys()) if (!names.includes(name)) latest.delete(name)
+  redraw()
 })
 stream.addEventListener('spectrum', ({ data }) => {
   const s = JSON.parse(data)
@@ -67,6 +82,7 @@ stream.addEventListener('spectrum', ({ data }) => {
 
 $('which').onchange = redraw
 onresize = redraw
+matchMedia('(prefers-color-scheme: dark)').onchange = redraw
 $('form').onsubmit = (event) => event.preventDefault()
 $('ms').oninput = () => { $('shown').textContent = `${$('ms').value} ms` }
 $('ms').onchange = async () => {
