@@ -272,7 +272,10 @@ func (x *examination) peers(p *peer.Peer) (addresses []string) {
 	for i := range p.Peers() {
 		n++
 		addresses = append(addresses, i.Address)
-		text := fmt.Sprintf("peer %s at %s, %.1f ms", i.Name, i.Address, float64(i.RTT.Microseconds())/1000)
+		text := fmt.Sprintf("peer %s at %s", i.Name, i.Address)
+		if i.RTT > 0 { // it was measured
+			text += fmt.Sprintf(", %.1f ms", float64(i.RTT.Microseconds())/1000)
+		}
 		switch skew := i.Clock.Round(time.Second); {
 		case skew.Abs() > security.Window/2:
 			x.add("warn", "run NTP on both: signatures are refused beyond "+security.Window.String(), "%s; its clock is %s off", text, skew)

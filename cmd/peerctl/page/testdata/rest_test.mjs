@@ -1,6 +1,6 @@
 // The other pure functions: diff, conversations, copies, the store, lanes, the graph, tables, texts.
 import assert from 'node:assert/strict'
-import { diff } from './diff.js'
+import { diff, around } from './diff.js'
 import { conversation, split, micros } from './conversation.js'
 import { command, goCode, message } from './copyas.js'
 import { Store, maxRows } from './store.js'
@@ -17,7 +17,11 @@ assert.deepEqual(diff(1, 1), [])
 assert.deepEqual(diff([1], { 0: 1 }), [{ path: '(all)', was: [1], is: { 0: 1 } }])
 assert.deepEqual(diff(parse('{"n":12345678901234567890}'), parse('{"n":12345678901234567890}')), [])
 assert.equal(diff(parse('{"n":12345678901234567890}'), parse('{"n":12345678901234567891}')).length, 1)
+assert.deepEqual(diff({ text: 'a' }, { text: 'b' }), [{ path: 'text', was: 'a', is: 'b' }])
 assert.deepEqual(diff(0.1, 0.3)[0].by, 0.2)
+assert.deepEqual(around('abc', 'abd'), ['abc', 'abd'])
+assert.deepEqual(around('x'.repeat(100) + 'a', 'x'.repeat(100) + 'bc', 30), ['…' + 'x'.repeat(10) + 'a', '…' + 'x'.repeat(10) + 'bc'])
+assert.deepEqual(around('', 'y'.repeat(100), 30), ['', 'y'.repeat(30) + '…'])
 assert.equal(diff(Array(1000).fill(1), Array(1000).fill(2)).length, 200)
 
 // conversations
@@ -91,5 +95,6 @@ assert.deepEqual(who({ kind: 'notify', all: true, from: 'a', to: ['b', 'c'] }), 
 assert.equal(verdict({ alg: 'S-HS256', sealed: true, user: 'cam1', ok: true }).text, 'sealed as cam1')
 assert.equal(verdict({ alg: 'none', ok: true }).weak, true)
 assert.equal(verdict({ alg: 'HS256', ok: false }).ok, false)
+assert.equal(verdict(undefined).unknown, true)
 assert.equal(clean('a\u202eb\nc\u0000'), 'a·b·c·')
 assert.equal(clock('2026-11-20T12:30:25.120481Z'), '12:30:25.120')

@@ -14,6 +14,7 @@ const kinds = [
   [{ type: 'boolean' }, 'boolean', false],
   [{ enum: ['a', 1] }, 'enum', 'a'],
   [{ const: 7 }, 'const', 7],
+  [{ type: 'null' }, 'const', null],
   [{ type: 'array', items: { type: 'string' } }, 'array', []],
   [{ type: 'array', items: { type: 'string' }, minItems: 2 }, 'array', ['', '']],
   [{ $ref: '#/components/schemas/point' }, 'object', { x: 0, y: 2 }],
@@ -43,6 +44,8 @@ for (const [schema, kind, begin] of kinds) {
 const tree = field({ $ref: '#/components/schemas/tree' }, root) // it ends
 assert.equal(tree.fields[1].items.kind, 'object')
 assert.ok(field({ type: 'string', writeOnly: true }).secret)
+assert.ok(!fits(field({ type: 'number' }, root), { text: '1' }))
+assert.equal(typeText(field({ type: 'null' }, root)), 'null')
 
 const snap = { name: 'lab.camera.snap', result: { name: 'Image', schema: {} }, examples: [{ params: [{ name: 'exposure_ms', value: 20 }] }],
   params: [{ name: 'exposure_ms', description: 'how long', schema: { type: 'integer', minimum: 0, maximum: 1000, default: 10 } }, { name: 'mode', required: true, schema: { enum: ['fast', 'fine'] } }, { $ref: '#/components/contentDescriptors/none' }] }

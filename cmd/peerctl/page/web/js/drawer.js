@@ -4,7 +4,7 @@ import { store, changed, selected, row, mesh, reveal, copy, draft, go, say, self
 import { clock, ms, sign, who, clean, verdict, count } from './format.js'
 import { parse, size, prettyText, stringify, compact } from './json.js'
 import { conversation, split } from './conversation.js'
-import { diff } from './diff.js'
+import { diff, around } from './diff.js'
 import { command, goCode, message } from './copyas.js'
 import { JSONText } from './jsonview.js'
 import * as net from './net.js'
@@ -36,20 +36,40 @@ function Waterfall({ row: r }) {
   </section>`
 }
 
+// written returns both sides of a change, short enough for a table, and unlike each other.
+function written({ was, is }) {
+  const [a, b] = [was, is].map((v) => (v === undefined ? '' : stringify(v, 0)))
+  const [x, y] = Math.max(a.length, b.length) <= 60 ? [compact(a) || a, compact(b) || b] : around(a, b)
+  return [was === undefined ? '–' : x, is === undefined ? '–' : y]
+}
+
+// Changes shows what is new in a message. Of values of which only the beginning is here that is not known, until the rest
+// is fetched.
 function Changes({ row: r, name }) {
+  const [fetched, setFetched] = useState(undefined)
   const before = store.previous(r)
-  if (!before || !r[name] || !before[name] || r.more || before.more) return null
+  if (!before || !r[name] || !before[name]) return null
+  const fetchBoth = async () => {
+    try {
+      setFetched({ seq: r.seq, pair: [await whole(before), await whole(r)] })
+    } catch (error) {
+      say(error.message)
+    }
+  }
+  const title = html`<h3>Since the one before <button class="plain small" onClick=${() => { selected.value = before.seq }}>${clock(before.t)}</button></h3>`
+  const pair = r.more > 0 || before.more > 0 ? fetched?.seq === r.seq && fetched.pair : [before, r]
+  if (!pair) return html`<section aria-label="What is new">${title}<p class="dim">Long values are not here in full. <button class="small" id="compare" onClick=${fetchBoth}>Compare all of them</button></p></section>`
   let found
   try {
-    found = diff(parse(before[name]), parse(r[name]))
+    found = diff(parse(pair[0][name]), parse(pair[1][name]))
   } catch {
     return null
   }
-  const show = (v) => (v === undefined ? '–' : compact(stringify(v, 0), 60) || '""')
-  return html`<section aria-label="What is new"><h3>Since the one before <button class="plain small" onClick=${() => { selected.value = before.seq }}>${clock(before.t)}</button></h3>
+  return html`<section aria-label="What is new">${title}
     ${found.length === 0 ? html`<p class="dim">nothing has changed</p>` : html`<table class="diff"><tbody>
-      ${found.map((c) => html`<tr><th scope="row">${clean(c.path)}</th><td><del>${show(c.was)}</del></td><td aria-hidden="true">→</td><td><ins>${show(c.is)}</ins></td><td class="dim">${c.by !== undefined && (c.by > 0 ? `+${c.by}` : c.by)}</td></tr>`)}
-    </tbody></table>`}</section>`
+      ${found.map((c) => html`<tr><th scope="row">${clean(c.path)}</th><td><del>${written(c)[0]}</del></td><td aria-hidden="true">→</td><td><ins>${written(c)[1]}</ins></td><td class="dim">${c.by !== undefined && (c.by > 0 ? `+${c.by}` : c.by)}</td></tr>`)}
+    </tbody></table>`}
+    ${pair.some((x) => x.hidden > 0) && html`<p class="dim">Hidden values are not compared.</p>`}</section>`
 }
 
 function Value({ row: r, name, title }) {
@@ -153,7 +173,7 @@ export function Drawer() {
     ${x.hidden > 0 && html`<p class="dim">${count(x.hidden, 'value')} hidden (•••); “show secrets” shows them.</p>`}
     <${Changes} row=${x} name=${x.kind === 'reply' ? 'result' : 'params'} />
     <section aria-label="Particulars"><h3>Particulars</h3><dl class="facts">
-      <dt>protection</dt><dd data-verdict=${v.ok ? 'ok' : 'refused'} class=${v.ok ? (v.weak ? 'warn' : 'good') : 'bad'}>${v.ok ? (v.weak ? '⚠' : '✓') : '✗'} ${v.text}<small>${v.why}</small></dd>
+      <dt>protection</dt><dd data-verdict=${v.ok ? 'ok' : 'refused'} class=${v.unknown ? 'dim' : v.ok ? (v.weak ? 'warn' : 'good') : 'bad'}>${v.unknown ? '–' : v.ok ? (v.weak ? '⚠' : '✓') : '✗'} ${v.text}<small>${v.why}</small></dd>
       <dt>time</dt><dd>${x.t}</dd>
       ${x.id && html`<dt>id</dt><dd>${clean(x.id)}</dd>`}
       ${x.conv && html`<dt>conversation</dt><dd>${clean(x.conv)}</dd>`}

@@ -47,7 +47,7 @@ export function who(r) {
 
 // verdict says how a message was protected, in words.
 export function verdict(sec) {
-  if (!sec) return { ok: true, text: 'not known', why: 'Nothing was recorded about how this was protected.' }
+  if (!sec) return { ok: true, unknown: true, text: 'not known', why: 'Nothing was recorded about how this was protected.' }
   if (!sec.ok) return { ok: false, text: 'refused', why: 'The receiver did not believe this message; no handler ran.' }
   const user = sec.user ? ` as ${clean(sec.user)}` : ''
   switch (sec.alg) {

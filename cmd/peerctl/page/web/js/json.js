@@ -75,7 +75,8 @@ export const prettyText = (text) => pretty(text).map((l) => '  '.repeat(l.depth)
 // compact shows a JSON text in some words: name=value of an object, texts without quotation marks where that is clear.
 export function compact(text, longest = 160) {
   if (!text) return ''
-  const list = tokens(text.length > 4 * longest ? text.slice(0, 4 * longest) : text)
+  const begun = text.length > 4 * longest // and no more is looked at
+  const list = tokens(begun ? text.slice(0, 4 * longest) : text)
   let out = ''
   let depth = 0
   const object = list[0]?.text === '{'
@@ -94,12 +95,13 @@ export function compact(text, longest = 160) {
     } else if (t === ',') {
       out += ' '
     } else if (kind === 'string') {
+      if (begun && i === list.length - 1) break // how long it is is not known
       out += t.length > 62 ? `<${size(t.length - 2)}>` : plain(t)
     } else {
       out += t
     }
   }
-  return out.length >= longest || list.length && text.length > 4 * longest ? out.slice(0, longest) + '…' : out
+  return out.length >= longest || begun ? out.slice(0, longest) + '…' : out
 }
 
 const plain = (t) => (/^"[\p{L}\p{N}_.:/+•-]+( [\p{L}\p{N}_.:/+•-]+)*"$/u.test(t) ? t.slice(1, -1) : t)

@@ -4,7 +4,9 @@ import { mesh, status, self, refused, filterText, go } from './state.js'
 import { circle, links, width } from './circle.js'
 import { clean, ms, rate, count } from './format.js'
 
-const narrow = matchMedia('(max-width: 700px)')
+const phone = matchMedia('(max-width: 700px)')
+const narrow = signal(phone.matches)
+phone.addEventListener('change', () => { narrow.value = phone.matches })
 const most = 50 // peers that are drawn; beyond, the table says it better
 const chosen = signal('')
 
@@ -13,7 +15,7 @@ const only = (text) => { filterText.value = text; go('traffic') }
 function Graph({ peers }) {
   const edges = status.value.rates?.edges ?? []
   const nodes = [...peers, ...refused.value.map((r) => ({ name: r.peer, state: 'refused', address: r.address }))]
-  const [W, H] = narrow.matches ? [400, 330] : [720, 360]
+  const [W, H] = narrow.value ? [400, 330] : [720, 360]
   const places = circle(nodes.length, W, H, 60)
   const at = new Map(nodes.map((n, i) => [n.name, places[i]]))
   const found = links(peers, edges)
@@ -37,7 +39,7 @@ function Card() {
   const p = mesh.value.peers.find((x) => x.name === chosen.value)
   if (!p) return null
   const facts = [['address', (p.addresses ?? []).join(', ')], ['id', p.id], ['state', p.state], ['protection', p.protection + (p.verified ? ', verified' : '')], ['who', p.principal], ['role', p.role],
-    ['clock', p.self ? '' : `${ms(Math.abs(p.clock_ms))} ${p.clock_ms >= 0 ? 'ahead' : 'behind'}`], ['tap', p.tap], ['watched by', (p.watchers ?? []).join(', ')], ['version', p.version]]
+    ['round trip', p.self ? '' : p.rtt_ms ? ms(p.rtt_ms) : '–'], ['clock', p.self ? '' : !p.rtt_ms ? '–' : `${ms(Math.abs(p.clock_ms))} ${p.clock_ms >= 0 ? 'ahead' : 'behind'}`], ['tap', p.tap], ['watched by', (p.watchers ?? []).join(', ')], ['version', p.version]]
   return html`<section class="card" aria-label=${`Peer ${p.name}`} data-card=${p.name}><h2>${clean(p.name)}</h2>
     <dl class="facts">${facts.filter(([, v]) => v).map(([k, v]) => html`<dt>${k}</dt><dd>${clean(v)}</dd>`)}
       ${Object.entries(p.apis ?? {}).map(([name, a]) => html`<dt>API</dt><dd>${clean(name)} ${clean(a.version)} <span class="dim">as ${clean(a.side)}</span></dd>`)}</dl>

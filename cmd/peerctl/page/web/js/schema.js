@@ -1,4 +1,5 @@
 // What a form needs to know of a JSON Schema, and the methods of OpenRPC documents. Pure functions.
+import { Literal } from './json.js'
 
 const deepest = 12 // of schemas within schemas, some of which contain themselves
 
@@ -29,6 +30,7 @@ export function field(schema, root, depth = 0) {
   }
   if (beyond.some((k) => s[k] !== undefined)) return { ...base, kind: 'json' }
   let types = Array.isArray(s.type) ? s.type : s.type ? [s.type] : s.properties ? ['object'] : []
+  if (types.length === 1 && types[0] === 'null') return { ...base, kind: 'const', value: null }
   if (types.includes('null')) {
     base.nullable = true
     types = types.filter((t) => t !== 'null')
@@ -133,12 +135,12 @@ export function example(method, n = 0) {
 // fits says whether a form can show a value: what it cannot is left to the JSON.
 export function fits(f, v) {
   if (v === undefined || f.kind === 'json') return true
-  if (v === null) return f.nullable === true
+  if (v === null) return f.nullable === true || f.kind === 'const' && f.value === null
   switch (f.kind) {
     case 'object': return typeof v === 'object' && !Array.isArray(v) && f.fields.every((x) => fits(x, v[x.name]))
     case 'array': return Array.isArray(v) && v.every((x) => fits(f.items, x))
     case 'string': return typeof v === 'string'
-    case 'number': case 'integer': return typeof v === 'number' || v?.text !== undefined
+    case 'number': case 'integer': return typeof v === 'number' || v instanceof Literal
     case 'boolean': return typeof v === 'boolean'
   }
   return true
