@@ -54,8 +54,7 @@ export function Help() {
     <h2 id="helpTitle">Keyboard</h2>
     <dl>${lines.map(([k, what]) => html`<dt>${k.split(' ').map((x) => html`<kbd>${x}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>
     <h2>Filter</h2>
-    <p><code>lab.*</code> methods · <code>from:desk</code> <code>to:cam1</code> <code>peer:cam1</code> · <code>kind:reply,error</code> · <code>errors</code> ·
-      <code>slower:10ms</code> · <code>"free text"</code> · <code>!lab.camera.frame</code> not · <code>rpc.*</code> the protocol’s own</p>
+    <p><code>lab.*</code> methods · <code>from:desk</code> <code>to:cam1</code> <code>peer:cam1</code> · <code>kind:reply,error</code> · <code>errors</code> · <code>slower:10ms</code> · <code>"free text"</code> · <code>!lab.camera.frame</code> not · <code>rpc.*</code> the protocol’s own</p>
     <form method="dialog"><button>Close</button></form>
   </dialog>`
 }

@@ -190,9 +190,9 @@ export function Timeline() {
   return html`<div class="traffic" data-open=${selected.value > 0}><section class="pane" aria-label="Timeline">
     <div class="bar flat"><span class="spans" role="group" aria-label="How much time">${spans.map(([n, text]) => html`<button class="small" aria-pressed=${!fixed.value && span.value === n} onClick=${() => { span.value = n; fixed.value = undefined }}>${text}</button>`)}
       ${fixed.value && html`<button class="small" id="live" onClick=${() => { fixed.value = undefined }}>back to now</button>`}</span>
-      <button id="pause" aria-pressed=${Boolean(paused.value)} onClick=${pause}>${paused.value ? 'Go on' : 'Pause'}</button>
+      <button id="pause" class="small" aria-pressed=${Boolean(paused.value)} onClick=${pause}>${paused.value ? 'Go on' : 'Pause'}</button>
       ${filterText.value && html`<span class="dim">filter: <code>${filterText.value}</code></span>`}</div>
     <div class="card"><${Canvas} /></div>
-    <p class="dim keyline"><i class="bar-key" /> question to answer, at the peer that answers <i class="bar-key wrong" /> ✗ failed <i class="tick-key" /> notification ± who came or went. Drag to look closer, click for a message.</p>
+    <p class="dim keyline"><span><i class="bar-key" /> question to answer, at the peer that answers</span> <span><i class="bar-key wrong" /> ✗ failed</span> <span><i class="tick-key" /> notification</span> <span>± who came or went</span> Drag to look closer, click for a message.</p>
     </section><${Drawer} /></div>`
 }

@@ -77,7 +77,7 @@ function List() {
 
   const onScroll = () => {
     const el = box.current
-    following.current = el.scrollTop + el.clientHeight >= el.scrollHeight - height
+    following.current = el.scrollTop + el.clientHeight >= el.scrollHeight - 2 // not a row: one that is selected may be that near
     setPlace({ top: el.scrollTop, height: el.clientHeight })
   }
   const first = Math.max(0, Math.min(Math.floor(place.top / height) - 15, rows.length - 1))
