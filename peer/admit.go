@@ -142,8 +142,32 @@ func (p *Peer) establishedLocked(l *link) {
 		p.succeedLocked(old, l)
 		return
 	}
+	p.shook.Store(p.sinceStart())
+	if p.lostLocked(l) {
+		l.m.leaving = true // it does not join before it has ended
+		p.endLater(l, reasonDuplicate)
+		return
+	}
+	id := l.m.hello.ID
+	p.arrived[id] = l
+	if !l.dialled {
+		p.dropLocked(id)
+	}
 	p.announceAPIs(l)
 	p.tryJoinLocked(l)
+}
+
+// lostLocked reports whether a link that has just got its session may end at once, because one that the other end of it
+// has dialled stands already and wins: "the link dialled by the smaller id wins". Nothing of the members' has been sent
+// on it, by neither end: they wait for our rpc.apis.
+func (p *Peer) lostLocked(l *link) bool {
+	h := l.m.hello
+	other := p.arrived[h.ID]
+	if other == nil || other.dialled == l.dialled || !other.comingLocked() || other.m.hello.Boot != h.Boot || l.dialled == (p.self.Load().ID < h.ID) {
+		return false
+	}
+	// Who has accepted it does without our rpc.apis after a while.
+	return !l.dialled || time.Since(l.started) < apisGrace/2
 }
 
 // refusedBy tells that a peer which dialled us will not have us.

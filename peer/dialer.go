@@ -34,6 +34,7 @@ type target struct {
 	tries   int
 	healthy time.Time // since when it has been linked
 	kick    chan struct{}
+	drop    context.CancelFunc // ends the try to link it that is under way; nil when it must not be ended
 }
 
 const (
@@ -41,6 +42,7 @@ const (
 	nextDial   = 250 * time.Millisecond // until the next address is tried beside one that does not answer
 	maxBackoff = 30 * time.Second
 	healthyFor = 60 * time.Second
+	cedeFor    = 10 * time.Second // how long the end with the larger id leaves the dialling to the other one at most
 )
 
 func keyOf(r discovery.Record) string {
@@ -109,6 +111,32 @@ func (p *Peer) dialLocked(t *target) {
 func (t *target) linkedLocked() bool {
 	l := t.p.byID[t.id]
 	return t.id != "" && l != nil && l.alive()
+}
+
+// spareLocked reports whether a link of the peer stands, or has just been made and is about to join: then there is no
+// use in another one.
+func (p *Peer) spareLocked(id string) bool {
+	if id == "" {
+		return false
+	}
+	if l := p.byID[id]; l != nil && l.alive() {
+		return true
+	}
+	l := p.arrived[id]
+	return l != nil && l.comingLocked()
+}
+
+// comingLocked reports whether a link with a session counts, or will in a moment.
+func (l *link) comingLocked() bool {
+	return l.alive() && l.m.proven && l.m.draining.IsZero() && !l.m.leaving && !l.m.renewed
+}
+
+// dropLocked ends the dialling of a peer that is linked by another connection now.
+func (p *Peer) dropLocked(id string) {
+	if t := p.targets[id]; t != nil && t.drop != nil {
+		t.drop()
+		t.drop = nil
+	}
 }
 
 // redialLocked lets the target of a link that ended be dialled again.
@@ -214,21 +242,97 @@ func (t *target) dial() {
 		}
 		// "The smaller peer id dials at once, the larger waits 300–1,000 ms and dials only if still unlinked."
 		if first && rec.ID != "" && rec.ID < p.self.Load().ID && p.announced.Load() {
-			wait = max(wait, 300*time.Millisecond+rand.N(700*time.Millisecond))
-		}
-		if !t.pause(wait, !first) {
+			if !t.cede(max(wait, 300*time.Millisecond+rand.N(700*time.Millisecond))) {
+				continue
+			}
+		} else if !t.pause(wait, !first) {
 			continue
 		}
-		if err := p.dials.Wait(p.ctx); err != nil {
-			continue
+		l := t.try(rec)
+		if l != nil && t.resting(l) {
+			return
 		}
-		if c, addr := t.connect(rec); c != nil {
-			if l := t.link(c, addr); l != nil && t.resting(l) {
+		p.change(func() {
+			if l == nil && p.spareLocked(t.id) {
+				t.tries-- // it was not in vain; that link is waited for
 				return
 			}
-		}
-		p.change(func() { t.settled = true })
+			t.settled = true
+		})
 	}
+}
+
+// try dials the target once. It returns nil when that led to no link, or when there was no need for one any more.
+func (t *target) try(rec discovery.Record) *link {
+	p := t.p
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	p.mu.Lock()
+	spare := p.spareLocked(t.id)
+	t.drop = cancel
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		t.drop = nil
+		if p.committed[t.id] == t {
+			delete(p.committed, t.id)
+		}
+		p.mu.Unlock()
+	}()
+	if spare || p.dials.Wait(ctx) != nil {
+		return nil
+	}
+	turn, err := p.turns.take(ctx)
+	if err != nil {
+		return nil
+	}
+	defer turn.leave()
+	c, addr := t.connect(ctx, rec)
+	turn.connected()
+	if c == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		_ = c.Close()
+		return nil
+	}
+	started := time.Now()
+	defer func() { turn.shook(time.Since(started)) }()
+	return t.link(ctx, c, addr)
+}
+
+// commit is called when the other end of a handshake has said who it is, and before we do. It reports whether the
+// handshake is still wanted, and then it is not ended from elsewhere any more: the other end may count on the link from
+// what comes next. So of several addresses that lead to one peer, one is gone on with.
+func (t *target) commit(id, boot string) bool {
+	p := t.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.id = id
+	if l := p.arrived[id]; l != nil && l.comingLocked() && l.m.hello.Boot == boot {
+		return false
+	}
+	if p.committed[id] != nil {
+		return false
+	}
+	p.committed[id], t.drop = t, nil
+	return true
+}
+
+// cede leaves the dialling to the other end for d. The time runs from the last step that a handshake took here, with
+// whomever: where a whole mesh is joined at one moment, or the machine is busy, what the other end does may take longer.
+// It reports false when the loop must look again.
+func (t *target) cede(d time.Duration) bool {
+	p := t.p
+	begun := time.Duration(p.sinceStart())
+	for left := d; left > 0; {
+		if !t.pause(left, false) {
+			return false
+		}
+		last := max(time.Duration(p.shook.Load()), begun)
+		left = min(last+d, begun+max(cedeFor, d)) - time.Duration(p.sinceStart())
+	}
+	return true
 }
 
 // resting ends the dialling for as long as the link stands. It reports false when the link has ended meanwhile.
@@ -244,11 +348,10 @@ func (t *target) resting(l *link) (stands bool) {
 	return stands
 }
 
-// pause waits, at most until something new is known of the target. It reports false when the loop must look again.
+// pause waits, at most until something new is known of the target, but for a link that has been made and is about to
+// join. It reports false when the loop must look again.
 func (t *target) pause(d time.Duration, kickable bool) bool {
-	if d <= 0 {
-		return true
-	}
+	due := d <= 0
 	var kick chan struct{}
 	if kickable {
 		kick = t.kick
@@ -257,16 +360,19 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 	defer timer.Stop()
 	for {
 		t.p.mu.Lock()
-		changed, linked := t.p.changed, t.linkedLocked() || t.gone
+		changed, linked, spare := t.p.changed, t.linkedLocked() || t.gone, t.p.spareLocked(t.id)
 		t.p.mu.Unlock()
 		if linked {
 			return false
 		}
+		if due && !spare {
+			return true
+		}
 		select {
 		case <-timer.C:
-			return true
+			due = true
 		case <-kick:
-			return true
+			due = true
 		case <-changed:
 		case <-t.p.ctx.Done():
 			return false
@@ -275,8 +381,8 @@ func (t *target) pause(d time.Duration, kickable bool) bool {
 }
 
 // link makes a link of a connection: by the handshake of a session where the mesh has a key, else by plain hello. It
-// returns nil where the other end and we do not come to terms.
-func (t *target) link(c *transport.Conn, addr transport.Address) *link {
+// returns nil where the other end and we do not come to terms, and where ctx ends the handshake.
+func (t *target) link(ctx context.Context, c *transport.Conn, addr transport.Address) *link {
 	p := t.p
 	if !p.sessions() || addr.Protect != "" {
 		sec := p.provider(true, c.CB)
@@ -298,7 +404,7 @@ func (t *target) link(c *transport.Conn, addr transport.Address) *link {
 		expect = t.rec.ID
 	}
 	started := time.Now()
-	err := l.shakeHands(p.ctx, p.handshake(l), expect)
+	err := l.shakeHands(ctx, p.handshake(l), expect)
 	if err == nil {
 		l.rtt.Store(int64(time.Since(started)) / 2) // two round trips
 		p.mu.Lock()
@@ -317,10 +423,15 @@ func (t *target) link(c *transport.Conn, addr transport.Address) *link {
 			t.self = true
 			return
 		}
-		t.failedLocked(l, reasonLost, err)
+		if !errors.Is(err, errUnneeded) && !p.spareLocked(t.id) {
+			t.failedLocked(l, reasonLost, err)
+		}
 	})
 	return nil
 }
+
+// errUnneeded ends a handshake with a peer that is linked by another connection.
+var errUnneeded = errors.New("peer: it is linked by another connection")
 
 // dialled is a connection and the address that led to it.
 type dialled struct {
@@ -330,10 +441,10 @@ type dialled struct {
 
 // connect dials the addresses, each a little after the one before, and returns the first connection; nil when none
 // answers.
-func (t *target) connect(rec discovery.Record) (*transport.Conn, transport.Address) {
+func (t *target) connect(ctx context.Context, rec discovery.Record) (*transport.Conn, transport.Address) {
 	addrs := rec.Addrs
 	p := t.p
-	ctx, cancel := context.WithTimeout(p.ctx, dialFor)
+	ctx, cancel := context.WithTimeout(ctx, dialFor)
 	defer cancel()
 	results := make(chan dialled, len(addrs))
 	var wg sync.WaitGroup
@@ -411,6 +522,8 @@ func (t *target) introduce(l *link) bool {
 			p.change(func() { t.self = true })
 		} else if errors.Is(err, api.ErrGone) {
 			reason = reasonLost
+		} else if errors.Is(err, errUnneeded) {
+			reason = reasonDuplicate
 		}
 		l.end(reason, err)
 		return false
@@ -454,11 +567,27 @@ func (t *target) answered(l *link, c *call) error {
 	}
 	p.mu.Lock()
 	t.id = h.ID
+	spare := p.dialledLocked(l, &h)
+	l.m.hello = &h
 	p.mu.Unlock()
+	if spare {
+		return errUnneeded
+	}
 	l.rtt.Store(int64(time.Since(c.started)))
 	p.introduced(l, &h)
 	p.proven(l)
 	return nil
+}
+
+// dialledLocked reports whether there is another link with the peer that answered on l, by another of its addresses. The
+// other end takes the later one for a redial, and asks the earlier one whether it lives: so who has dialled both decides.
+func (p *Peer) dialledLocked(l *link, h *helloParams) bool {
+	for o := range p.links {
+		if o != l && o.dialled && o.alive() && o.m.hello != nil && o.m.hello.ID == h.ID && o.m.hello.Boot == h.Boot && o.proof() >= l.proof() {
+			return true
+		}
+	}
+	return false
 }
 
 // turnedAway takes an unsigned error of whoever we dialled as the end of the attempt. It proves nothing, but there is

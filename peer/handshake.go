@@ -83,6 +83,9 @@ func (l *link) initiate(cfg security.HandshakeConfig, expect string) error {
 		return err
 	}
 	remote, err := in.Answer(result)
+	if err == nil {
+		l.p.shook.Store(l.p.sinceStart())
+	}
 	if err == nil && expect != "" && remote.ID != expect {
 		err = &refusedError{reason: "another peer answers at that address", ours: true}
 	}
@@ -94,6 +97,9 @@ func (l *link) initiate(cfg security.HandshakeConfig, expect string) error {
 		if refuse = reasonToTell(err); refuse == "" {
 			return err
 		}
+	}
+	if l.renews == nil && cfg.Invite == nil && refuse == "" && !l.target.commit(remote.ID, remote.Boot) {
+		return errUnneeded
 	}
 	params, session, authErr := in.Auth(nil, refuse)
 	if authErr != nil {
@@ -240,6 +246,7 @@ func (l *link) respond() error {
 		if err != nil {
 			return l.handshakeFailed(id, err)
 		}
+		l.p.shook.Store(l.p.sinceStart())
 		_ = l.push(codec.AppendResult(nil, id, result, nil), security.Outgoing{}, bare) // a link that has ended needs none
 		return nil
 	}

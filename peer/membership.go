@@ -266,6 +266,7 @@ func (p *Peer) joinLocked(l *link) {
 	l.m.joined = true
 	if h := l.m.hello; h != nil {
 		p.byID[h.ID] = l
+		p.dropLocked(h.ID)
 		p.found.Keep(h.ID, true)
 	}
 	p.publishLocked()
@@ -323,22 +324,37 @@ func (p *Peer) endLater(l *link, reason string) { p.wg.Go(func() { l.end(reason,
 func (p *Peer) departed(l *link, reason string, err error) {
 	p.change(func() {
 		delete(p.links, l)
+		if h := l.m.hello; h != nil && p.arrived[h.ID] == l {
+			delete(p.arrived, h.ID)
+		}
 		l.untapLocked()
-		if l.m.joined {
+		waited := p.rivalsLocked(l)
+		switch {
+		case l.m.joined && len(waited) > 0:
+			p.replaceLocked(l, waited[0])
+		case l.m.joined:
 			info := p.show(l)
 			p.partLocked(l)
 			p.emit(Event{Kind: Left, Peer: info, Reason: reason, Err: err})
 		}
-		// A link that waited to take its place may do so now.
-		for other := range p.links {
-			if other.m.rival == l {
-				other.m.rival = nil
-				p.tryJoinLocked(other)
-			}
+		for _, o := range waited {
+			p.tryJoinLocked(o)
 		}
 		p.redialLocked(l, reason, err)
 	})
 	p.log.Debug("a link ended", "peer", l.info.Load().Name, "address", l.conn.Remote(), "reason", reason, "error", err)
+}
+
+// rivalsLocked lets go of the links that waited to take the place of one which has ended.
+func (p *Peer) rivalsLocked(l *link) (waited []*link) {
+	for o := range p.links {
+		if o.m.rival == l {
+			if o.m.rival = nil; o.alive() && !o.m.leaving {
+				waited = append(waited, o)
+			}
+		}
+	}
+	return waited
 }
 
 // show returns the link's Info with what changes all the time filled in.

@@ -55,12 +55,14 @@ type Peer struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	links   map[*link]struct{}
-	byID    map[string]*link // of the peers that introduced themselves, the link that counts
-	targets map[string]*target
-	changed chan struct{} // closed at the next change
-	warned  bool          // that there are many peers
+	mu        sync.Mutex
+	links     map[*link]struct{}
+	byID      map[string]*link   // of the peers that introduced themselves, the link that counts
+	arrived   map[string]*link   // of the peers with a session, the link that was made last; it may not have joined yet
+	committed map[string]*target // by the ids of peers to which we have said who we are, in a handshake that still runs
+	targets   map[string]*target
+	changed   chan struct{} // closed at the next change
+	warned    bool          // that there are many peers
 
 	life      sync.Mutex // held while the peer opens, and to begin its close
 	started   bool
@@ -70,9 +72,11 @@ type Peer struct {
 	slots      *transport.Slots
 	tokens     *transport.Tokens
 	dials      *rate.Limiter
-	answers    *limiter // refusals of unknown senders
-	hellos     *limiter // introductions; the burst lets a whole mesh on one machine begin at once
-	refusals   *limiter // events of peers that were refused, by their ids
+	turns      *turns       // to dial
+	shook      atomic.Int64 // when a handshake last came a step further, with whomever; since the start
+	answers    *limiter     // refusals of unknown senders
+	hellos     *limiter     // introductions; the burst lets a whole mesh on one machine begin at once
+	refusals   *limiter     // events of peers that were refused, by their ids
 	clock      clock
 	unverified atomic.Int64 // bytes of messages whose sender is not known yet
 	stats      stats
@@ -111,9 +115,9 @@ func New(cfg Config) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{cfg: cfg, log: cfg.Logger, id: id, ownsID: owns, keyless: cfg.keyless(), start: time.Now(),
-		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{},
+		closed: make(chan struct{}), changed: make(chan struct{}), links: map[*link]struct{}{}, byID: map[string]*link{}, arrived: map[string]*link{}, committed: map[string]*target{},
 		targets: map[string]*target{}, slots: transport.NewSlots(cfg.Limits.NewLinks, cfg.Limits.NewPerAddr), tokens: transport.NewTokens(),
-		dials: rate.NewLimiter(dialRate, dialBurst), answers: newLimiter(5, 5), hellos: newLimiter(20, 64),
+		dials: rate.NewLimiter(dialRate, dialBurst), turns: newTurns(), answers: newLimiter(5, 5), hellos: newLimiter(20, 64),
 		refusals: newLimiter(rate.Every(time.Minute), 1), seen: security.NewHellos(), clock: clock{wake: make(chan struct{}, 1)}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.ids.Store(mrand.Uint64N(1 << 48))
