@@ -87,7 +87,7 @@ Data goes to stdout, all else to stderr. A stream with -o json is one JSON objec
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.mesh, "mesh", "default", "the mesh's name")
 	f.StringVar(&a.flags.name, "name", "", "one's own name in the mesh (default: the host's)")
-	f.StringVar(&a.flags.keyFile, "key-file", "", "file with the mesh's key (default: where `peerctl key new MESH` puts it)")
+	f.StringVar(&a.flags.keyFile, "key-file", "", "file with the mesh's key (default: where peerctl key new MESH puts it)")
 	f.StringArrayVar(&a.flags.peers, "peer", nil, "address of a peer to dial, such as 192.168.1.31:7117 (repeatable)")
 	f.StringArrayVar(&a.flags.ifaces, "iface", nil, "network interface for discovery (repeatable; default: all suitable)")
 	f.BoolVar(&a.flags.noMDNS, "no-mdns", false, "do not use multicast discovery")

@@ -26,7 +26,11 @@ func (a *app) uiCommand() *cobra.Command {
 		Short: "Look at the mesh in a browser: traffic, timing, who is there, a form for each method",
 		Long: `ui serves a page for browsers of this machine until Ctrl-C: what is said in the mesh, as it is said, with where the time
 went and how it was protected; who is linked to whom; rates and latencies; a form for each method that a peer serves;
-what doctor finds. It prints the page's address, which lets in whoever has it, and opens it where it can.`,
+what doctor finds. It prints the page's address, which lets in whoever has it; in a terminal it opens the browser too.
+
+It looks through a peer that runs here (peerctl join, or a program's own), else it joins the mesh itself. Of peers of other
+users or machines it shows what they let members see, by default all but params and results (join --tap full shows those
+too). What is secret by its schema or its name is hidden until the page is told to show it.`,
 		Example: `  peerctl ui
   peerctl ui --no-open --listen 127.0.0.1:9187`,
 		Args: cobra.NoArgs,
@@ -34,7 +38,7 @@ what doctor finds. It prints the page's address, which lets in whoever has it, a
 			return a.ui(cmd.Context(), listen, noOpen)
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address of this machine to serve the page at")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "`address` to serve the page at, of this machine alone; port 0 is any free one")
 	cmd.Flags().BoolVar(&noOpen, "no-open", false, "do not open the browser")
 	return cmd
 }
