@@ -10,11 +10,12 @@ const rows = {
   notify: { kind: 'notify', method: 'lab.camera.frame', from: 'cam1', to: ['desk'], all: true },
   security: { kind: 'security', from: 'pi-old', to: ['desk'], reason: 'key' },
   peer: { kind: 'peer', peer: 'cam1', event: 'joined', address: '127.0.0.1:4000' },
+  lost: { kind: 'note', method: 'lab.door.open', from: 'pi-old', to: ['shed'], text: 'nobody handles it' },
   own: { kind: 'request', method: 'rpc.ping', from: 'desk', to: ['cam1'] },
 }
 const cases = {
-  '': 'request slow fast error notify security peer',
-  'lab.*': 'request slow fast error notify',
+  '': 'request slow fast error notify security peer lost',
+  'lab.*': 'request slow fast error notify lost',
   'lab.camera.*': 'request slow fast notify',
   'lab.camera.snap': 'request slow fast',
   'lab.stage.* lab.camera.f*': 'error notify',
@@ -26,7 +27,7 @@ const cases = {
   'to:cam2': 'request',
   'peer:cam1': 'request slow notify peer',
   'kind:error,security': 'error security',
-  'errors': 'error security',
+  'errors': 'error security lost',
   'slower:10ms': 'slow error',
   'slower-than:25ms': 'error',
   'slower:.5': 'slow fast error',
@@ -37,7 +38,7 @@ const cases = {
   'width 640': 'slow',
   '!kind:reply lab.camera.*': 'request notify',
   '!errors !from:cam1 !peer:cam1': 'fast',
-  '!"camera.snap"': 'error notify security peer',
+  '!"camera.snap"': 'error notify security peer lost',
   'lab.[cs]*.s*': 'request slow fast',
   'lab.camera.sna?': 'request slow fast',
 }

@@ -1,4 +1,4 @@
-// The filter's language, that of peerctl watch: method globs, from: to: kind: peer: conv:, errors, slower:10ms, and free
+// The filter's language, which says what the flags of peerctl watch say: method globs, from: to: kind: peer: conv:, errors, slower:10ms, and free
 // text; a ! before a word turns it round. Words of one sort are alternatives, sorts must all hold. Pure functions.
 
 const units = { us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4 }
@@ -71,7 +71,7 @@ export function parse(text) {
       if (Number.isNaN(ms)) error ||= `“${value}” is no time: 10ms, 1.5s`
       else put(negated, 'slower', (r) => (r.kind === 'reply' || r.kind === 'error') && (r.ms ?? 0) >= ms)
     } else if (word === 'errors') {
-      put(negated, 'kind', (r) => r.kind === 'error' || r.kind === 'security')
+      put(negated, 'kind', (r) => r.kind === 'error' || r.kind === 'security' || r.kind === 'note' && r.method) // notes of messages: lost, not handled
     } else if (/[*?[]/.test(word)) {
       const test = glob(word)
       if (!test) error ||= `“${word}” is no pattern`
