@@ -108,7 +108,7 @@ func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
 	}
 	if b.check != nil && b.check.defaults {
 		buf := getBuffer()
-		defer putBuffer(buf)
+		defer putBuffer(&buffers, buf)
 		filled, rest := b.check.fill(buf.b, raw, 0)
 		buf.b = append(filled, rest...)
 		raw = buf.b

@@ -21,21 +21,21 @@ import (
 func (c Call[H, C, P, R]) Call(ctx context.Context, from *Port[C, H], to Receivers, params P, opts ...CallOption) (R, error) {
 	var zero R
 	buf := getBuffer()
-	defer putBuffer(buf)
+	defer putBuffer(&buffers, buf)
 	raw, err := prepare(from.p, c.def, c.m, to, buf, params)
 	if err != nil {
 		return zero, c.notSent(err)
 	}
 	ctx = withOptions(ctx, opts)
-	answer := getBuffer() // is not put back when OnProgress panics: the answer may still come
+	answer := answers.Get().(*buffer) // is not put back when OnProgress panics: the answer may still come
 	res, err := from.p.mesh.Request(ctx, from.p, c.m.Name, to, raw, answer.b)
 	if err != nil {
-		putBuffer(answer)
+		putBuffer(&answers, answer)
 		return zero, err
 	}
 	r, err := decodeResult[R](c.m, "", res)
 	answer.b = res // what the answer grew to is there for the next call
-	putBuffer(answer)
+	putBuffer(&answers, answer)
 	return r, err
 }
 
@@ -50,7 +50,7 @@ func (c Call[H, C, P, R]) notSent(err error) error {
 func (c Call[H, C, P, R]) CallEach(ctx context.Context, from *Port[C, H], to Receivers, params P, opts ...CallOption) iter.Seq2[*Info, Result[R]] {
 	return func(yield func(*Info, Result[R]) bool) {
 		buf := getBuffer()
-		defer putBuffer(buf)
+		defer putBuffer(&buffers, buf)
 		raw, err := prepare(from.p, c.def, c.m, to, buf, params)
 		if err != nil {
 			yield(nil, Result[R]{Err: c.notSent(err)})

@@ -50,7 +50,7 @@ func (p *port) handlers(def *definition, m *Method) runner {
 // there, or refuses, is: the first such reason, beside the Report.
 func (n Note[H, S, P]) Send(ctx context.Context, from *Port[S, H], to Receivers, params P) (Report, error) {
 	buf := getBuffer()
-	defer putBuffer(buf)
+	defer putBuffer(&buffers, buf)
 	raw, err := prepare(from.p, n.def, n.m, to, buf, params)
 	if err != nil {
 		return Report{}, fmt.Errorf("send %s: %w", n.m.Wire, err)

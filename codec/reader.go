@@ -35,6 +35,11 @@ type Reader struct {
 	// Next returns it; otherwise the frame is skipped.
 	Oversized func() error
 
+	// Take, when set, makes the buffers for large frames, of at least the size; Give gets back each of them that is not
+	// needed any more, before Next returns. So a stream whose next large frame is far off holds none.
+	Take func(size int) []byte
+	Give func([]byte)
+
 	src      io.Reader
 	framing  Framing
 	detector detector
@@ -205,6 +210,7 @@ func (r *Reader) fill() {
 		r.start, r.end = 0, 0
 		if len(r.buf) > keepBuffer {
 			r.large = last
+			r.give()
 			r.buf = nil
 			if !r.reserve(0) {
 				return
@@ -240,10 +246,25 @@ func (r *Reader) grow() bool {
 	if !r.reserve(size) {
 		return false
 	}
-	grown := make([]byte, size)
+	grown := r.make(size)
 	copy(grown, r.buf[:r.end])
+	r.give()
 	r.buf = grown
 	return true
+}
+
+func (r *Reader) make(size int) []byte {
+	if r.Take == nil || size <= keepBuffer {
+		return make([]byte, size)
+	}
+	return r.Take(size)[:size]
+}
+
+// give gives back a large buffer. Whatever was handed out of it was valid until now.
+func (r *Reader) give() {
+	if r.Give != nil && len(r.buf) > keepBuffer {
+		r.Give(r.buf)
+	}
 }
 
 // reserve asks whether the buffer may have a size. If not, that ends the Reader.

@@ -77,7 +77,7 @@ type sending struct {
 var sendings = sync.Pool{New: func() any { return &sending{text: make([]byte, 0, 512), links: make([]*link, 0, 16)} }}
 
 func (s *sending) free() {
-	if cap(s.text) > keepMessage {
+	if !worthKeeping(s.text) {
 		return
 	}
 	clear(s.links)

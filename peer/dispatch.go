@@ -181,7 +181,7 @@ func (p *Peer) handle(m *message) {
 	if result != nil {
 		*dst = result
 	}
-	putBytes(dst)
+	putBytes(&resultBytes, dst)
 }
 
 // judge logs and counts what a handler returned, and makes of it what the caller gets.
@@ -244,7 +244,7 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		meta = codec.Meta{Handler: max(took, time.Microsecond)}.Append(room[:0])
 	}
 	scratch := resultBytes.Get().(*[]byte)
-	defer putBytes(scratch)
+	defer putBytes(&resultBytes, scratch)
 	text := (*scratch)[:0]
 	own := ownError(err)
 	if own != nil {

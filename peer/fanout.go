@@ -67,12 +67,12 @@ func (f *fanOut) free() {
 	if f.timed {
 		f.timer.Stop()
 	}
-	done, timer, plain, rich := f.done, f.timer, f.plain[:0], f.rich[:0]
-	if cap(done) > 1 || len(done) > 0 || cap(plain) > keepMessage || cap(rich) > keepMessage {
+	done, timer, plain, rich := f.done, f.timer, f.plain, f.rich
+	if cap(done) > 1 || len(done) > 0 || !worthKeeping(plain) || !worthKeeping(rich) {
 		return // an answer may still come to where nobody waits, or it has grown too large
 	}
 	pool := &f.p.fanOuts
-	*f = fanOut{done: done, timer: timer, plain: plain, rich: rich}
+	*f = fanOut{done: done, timer: timer, plain: plain[:0], rich: rich[:0]}
 	pool.Put(f)
 }
 

@@ -106,7 +106,7 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 	l.in.init(l)
 	l.lastIn.Store(p.sinceStart())
 	l.reader = codec.NewReader(stamped{l}, conn.Framing, maxNewFrame)
-	l.reader.Reserve = l.reserve
+	l.reader.Reserve, l.reader.Take, l.reader.Give = l.reserve, takeLarge, giveLarge
 	l.reader.Oversized = l.oversized
 	l.kind = l.kindOf
 	if conn.Framing != nil {

@@ -87,9 +87,7 @@ func (m *message) retire() {
 	defer m.mu.Unlock()
 	m.retired = true
 	m.id, m.params, m.secinfo, m.progress, m.parent, m.state = nil, nil, nil, nil, nil, nil
-	if cap(*m.buf) <= keepMessage {
-		messageBytes.Put(m.buf)
-	}
+	putBytes(&messageBytes, m.buf)
 	m.buf = nil
 	if m.timer != nil {
 		m.timer.Stop()

@@ -15,7 +15,7 @@ type queue struct {
 	cur      batch
 	spare    batch
 	first    uint64 // number of the first message of cur
-	messages int    // waiting or being written
+	messages int    // that have not been handed to a write yet
 	bytes    int
 	closed   bool
 	finished bool          // the last message that anybody may begin has been queued
@@ -40,8 +40,6 @@ type item struct {
 	about  about       // what the tap shall know of it
 	gone   bool        // dropped or taken back
 }
-
-const keepBatch = 256 << 10 // a larger text buffer is not kept
 
 func newQueue(maxMsgs, maxBytes int) *queue {
 	q := &queue{wake: make(chan struct{}, 1), maxMsgs: maxMsgs, maxBytes: maxBytes}
@@ -91,7 +89,7 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 		m = nil
 	}
 	number = q.first + uint64(len(q.cur.items))
-	q.cur.text = append(q.cur.text, text...)
+	q.cur.text = append(extend(q.cur.text, len(text)), text...)
 	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare, about: a})
 	q.messages++
 	q.bytes += len(text)
@@ -147,25 +145,27 @@ func (q *queue) swap() batch {
 	return b
 }
 
-// done gives a written batch back and its place free.
-func (q *queue) done(b batch) {
-	messages, bytes := 0, 0
-	for i := range b.items {
-		if !b.items[i].gone {
-			messages++
-			bytes += b.size(i)
-		}
-		b.items[i].out = security.Outgoing{}
-	}
-	if cap(b.text) > keepBatch {
-		b.text = nil
-	}
+// handed frees the places of messages that are about to be written. What one write holds is bounded by itself.
+func (q *queue) handed(messages, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.messages -= messages
 	q.bytes -= bytes
-	q.spare = batch{text: b.text[:0], items: b.items[:0]}
 	q.room.Broadcast()
+}
+
+// done gives a written batch back.
+func (q *queue) done(b batch) {
+	for i := range b.items {
+		b.items[i].out = security.Outgoing{}
+	}
+	if cap(b.text) > keepLinked {
+		giveLarge(b.text)
+		b.text = nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = batch{text: b.text[:0], items: b.items[:0]}
 }
 
 // finish appends the last message that is no answer: who has another is told that the link has moved.
@@ -191,7 +191,7 @@ func (q *queue) close() (lost int) {
 	return lost
 }
 
-// empty reports whether nothing waits and nothing is being written.
+// empty reports whether nothing waits.
 func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

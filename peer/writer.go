@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"peermesh/codec"
+	"peermesh/security"
 )
 
 // writeDeadline is how long one write may block before the link counts as dead.
@@ -12,6 +13,9 @@ const writeDeadline = 10 * time.Second
 
 // flushSize is how much is collected before it is written.
 const flushSize = 64 << 10
+
+// besides is more than what is added to a message: its secinfo, tags, delimiters or headers.
+const besides = 512
 
 // flush is the link's writer, the only goroutine that writes: it takes what is queued, protects each message, and
 // hands all that is ready to one write. Senders, handlers and the reader only append to the queue, so nothing else is
@@ -47,10 +51,11 @@ func (l *link) writeQueued() error {
 		b := l.out.swap()
 		if len(b.items) == 0 {
 			l.out.done(b)
-			l.wbuf = keep(l.wbuf)
+			l.wbuf, l.secBuf = keep(l.wbuf), keep(l.secBuf)
 			return nil
 		}
 		buf := l.wbuf[:0]
+		messages, bytes := 0, 0 // in buf
 		var err error
 		for i := range b.items {
 			if b.items[i].gone {
@@ -59,14 +64,18 @@ func (l *link) writeQueued() error {
 			if buf, err = l.protect(buf, *framing, &b.items[i], b.textOf(i)); err != nil {
 				break
 			}
+			messages++
+			bytes += b.size(i)
 			if len(buf) >= flushSize {
+				l.out.handed(messages, bytes)
 				if err = l.write(buf); err != nil {
 					break
 				}
-				buf = buf[:0]
+				buf, messages, bytes = buf[:0], 0, 0
 			}
 		}
 		if err == nil && len(buf) > 0 {
+			l.out.handed(messages, bytes)
 			err = l.write(buf)
 		}
 		l.wbuf = buf
@@ -88,6 +97,9 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 			text, it.out.Sum = compact, nil
 		}
 	}
+	if l.session != nil && l.session.Protection() == security.Sealed {
+		l.secBuf = extend(l.secBuf[:0], len(text)+len(text)/3+besides)
+	}
 	secinfo, payload, err := l.sec.Seal(l.secBuf[:0], it.out, text)
 	if err != nil {
 		return buf, err
@@ -98,7 +110,7 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 		l.secFrame = codec.AppendSecInfo(l.secFrame[:0], secinfo)
 		buf = f.Append(buf, l.secFrame)
 	}
-	return f.Append(buf, payload), nil
+	return f.Append(extend(buf, len(payload)+besides), payload), nil
 }
 
 func (l *link) write(buf []byte) error {
@@ -107,8 +119,12 @@ func (l *link) write(buf []byte) error {
 	return err
 }
 
+// keepLinked is the largest buffer that an idle link holds.
+const keepLinked = 4 * flushSize
+
 func keep(buf []byte) []byte {
-	if cap(buf) > 4*flushSize {
+	if cap(buf) > keepLinked {
+		giveLarge(buf)
 		return nil
 	}
 	return buf[:0]

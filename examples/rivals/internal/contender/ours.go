@@ -48,10 +48,9 @@ func ours() []*Contender {
 		}
 		return &Contender{
 			Name: name, About: about, Wire: JSONRPC2, Guard: guard, Ours: true, Can: Concurrent | Notify | Broadcast,
-			// The queue to a peer has 1,024 places, and what does not fit is refused. A place is free again when the write
-			// that it was part of is over, so that what has arrived and what waits may both have one; a few are left for
-			// what the engine says.
-			NotesAhead: 500, CastsAhead: 500,
+			// The queue to a peer has 1,024 places, and what does not fit is refused; a few are left for what the engine
+			// says.
+			NotesAhead: 1000, CastsAhead: 1000,
 			Serve: func(o Options) (Server, error) {
 				cfg, err := config(o, "server", []string{scheme + "127.0.0.1:0"})
 				if err != nil {
