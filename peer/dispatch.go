@@ -266,7 +266,7 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		m.batch.arrived()
 		return
 	}
-	a := p.aboutNow()
+	a := p.aboutAt(m.started.Add(took))
 	if a.queued > 0 {
 		a.start, a.end, a.quiet = m.started.UnixNano(), m.started.Add(took).UnixNano(), m.name == security.MethodEnroll || tap.Own(m.name) // the mesh's key; the tap itself
 	}

@@ -65,6 +65,7 @@ type link struct {
 	// Of the flusher.
 	wbuf, secBuf, secFrame []byte
 	seqOut                 uint64 // messages written; in a session their numbers
+	writeAt                int64  // when the write began that is being made ready, where there is a tap; Unix nanoseconds
 
 	// Of the reader.
 	reader   *codec.Reader

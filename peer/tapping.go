@@ -62,12 +62,28 @@ func (p *Peer) aboutNow() about {
 	return about{queued: tap.Now()}
 }
 
+// aboutAt is the same where the time is known.
+func (p *Peer) aboutAt(t time.Time) about {
+	if p.tap.Load() == nil {
+		return about{}
+	}
+	return about{queued: t.UnixNano()}
+}
+
+// tapWriting notes when the next write begins, for the messages in it. It runs on the flusher.
+func (l *link) tapWriting() {
+	if l.p.tap.Load() != nil {
+		l.writeAt = tap.Now()
+	}
+}
+
 // tapSent records a message that is about to be written. It runs on the flusher.
 func (l *link) tapSent(it *item, text []byte) {
 	seq := l.seqOut
 	l.seqOut++
 	if r := l.p.tap.Load(); r != nil && !it.about.quiet {
-		r.Add(tap.Event{Kind: tap.Sent, At: tap.Now(), Queued: it.about.queued, Group: it.about.group, Start: it.about.start, End: it.about.end,
+		at := max(l.writeAt, it.about.queued) // one that was queued meanwhile, or before the tap was there
+		r.Add(tap.Event{Kind: tap.Sent, At: at, Queued: it.about.queued, Group: it.about.group, Start: it.about.start, End: it.about.end,
 			Other: l.info.Load(), Seq: seq}, text)
 	}
 }

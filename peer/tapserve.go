@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
-
-	fastjson "github.com/go-json-experiment/json"
 
 	"peermesh/api"
 	"peermesh/codec"
@@ -25,7 +24,8 @@ const (
 const (
 	maxTaps   = 16                    // that may be on one peer at a time
 	tapPause  = 50 * time.Millisecond // between two batches
-	tapBatch  = 500                   // events in one: 10,000 a second; what comes faster is dropped and counted
+	tapBatch  = 500                   // events in one: 10,000 a second
+	tapFlood  = 200                   // the same where even more happen: what is left out is counted, and traffic is to be hindered less
 	tapShown  = 64 << 10              // of params, a result or data in one sighting
 	tapAtOnce = 256 << 10             // bytes of one batch
 )
@@ -152,7 +152,23 @@ func appendJSON(dst []byte, v any) ([]byte, error) {
 func (l *link) tellTap(ctx context.Context, f *tap.Follower, level tap.Level) {
 	var events []tap.Event
 	var texts [][]byte
-	var dropped uint64
+	var batch []byte // sightings, separated by commas
+	told, limit := uint64(0), tapBatch
+	dropped := uint64(0)
+	flush := func() {
+		params := append(append([]byte(`{"events":[`), batch...), `],"dropped":`...)
+		params = append(strconv.AppendUint(params, dropped, 10), '}')
+		text := codec.AppendNotification(nil, methodTapRecords, params, nil)
+		dropped = 0
+		err := error(api.ErrTooLarge)
+		if len(text) <= l.limitOut() {
+			_, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, about{quiet: true})
+		}
+		if err != nil {
+			dropped = told
+		}
+		batch, told = batch[:0], 0
+	}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for f.Wait(ctx) {
@@ -163,37 +179,25 @@ func (l *link) tellTap(ctx context.Context, f *tap.Follower, level tap.Level) {
 		}
 		pause.Reset(tapPause)
 		var missed uint64
-		events, texts, missed = f.Read(events[:0], texts[:0], tapBatch)
+		events, texts, missed = f.Read(events[:0], texts[:0], limit)
 		dropped += missed
-		var batch []tap.Sighting
-		size := 0
-		flush := func() {
-			raw, err := fastjson.Marshal(tapRecords{Events: batch, Dropped: dropped})
-			if err == nil {
-				text := codec.AppendNotification(nil, methodTapRecords, raw, nil)
-				if len(text) > l.limitOut() {
-					err = api.ErrTooLarge
-				} else {
-					_, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, about{quiet: true})
-				}
-			}
-			if dropped = 0; err != nil {
-				dropped = uint64(len(batch))
-			}
-			batch, size = nil, 0
+		if limit = tapBatch; missed+uint64(len(events)) > tapBatch {
+			limit = tapFlood
 		}
 		for i := range events {
 			for _, s := range tap.Sightings(&events[i], texts[i], level) {
 				if len(s.Params)+len(s.Result)+len(s.Data) > tapShown {
 					s.Params, s.Result, s.Data, s.Cut = nil, nil, nil, true
 				}
-				batch = append(batch, s)
-				if size += len(s.Params) + len(s.Result) + len(s.Data) + 256; size > tapAtOnce {
+				if told++; told > 1 {
+					batch = append(batch, ',')
+				}
+				if batch = s.AppendJSON(batch); len(batch) > tapAtOnce {
 					flush()
 				}
 			}
 		}
-		if len(batch) > 0 || dropped > 0 {
+		if told > 0 || dropped > 0 {
 			flush()
 		}
 	}

@@ -54,6 +54,7 @@ func (l *link) writeQueued() error {
 			l.wbuf, l.secBuf = keep(l.wbuf), keep(l.secBuf)
 			return nil
 		}
+		l.tapWriting()
 		buf := l.wbuf[:0]
 		messages, bytes := 0, 0 // in buf
 		var err error
@@ -71,6 +72,7 @@ func (l *link) writeQueued() error {
 				if err = l.write(buf); err != nil {
 					break
 				}
+				l.tapWriting()
 				buf, messages, bytes = buf[:0], 0, 0
 			}
 		}
