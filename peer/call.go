@@ -214,6 +214,9 @@ func (p *Peer) requestEach(ctx context.Context, b api.Binding, method string, to
 	}
 	f := p.newFanOut(ctx, wire, params, m.Deadline(), len(links))
 	defer f.free()
+	if p.tap.Load() != nil && !to.IsTo() {
+		f.group = p.groups.Add(1)
+	}
 	waiting := map[*call]bool{}
 	calls := make([]call, len(links))
 	for i, l := range links {

@@ -22,6 +22,7 @@ type fanOut struct {
 	done     chan *call // has room for all of them
 	progress *progressQueue
 	report   func(json.RawMessage)
+	group    uint64 // what the requests have in common, for taps; 0: they are not to all
 	plain    []byte // the text without meta, for peers that did not say hello; empty until it is needed
 	rich     []byte // with meta
 	started  time.Time
@@ -135,7 +136,7 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 		err = api.ErrGone
 	}
 	if err == nil {
-		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, f.p.aboutAt(f.started))
+		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, f.about())
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return // the link ended in between and has finished it
 		}
@@ -151,6 +152,13 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 		c.notSent = true
 		c.finish(nil, err)
 	}
+}
+
+// about is what the tap shall know of a request.
+func (f *fanOut) about() about {
+	a := f.p.aboutAt(f.started)
+	a.group = f.group
+	return a
 }
 
 // abandon gives up a call. It reports false when the answer was faster.

@@ -128,6 +128,28 @@ func TestWatch(t *testing.T) {
 		if notes != 3 { // nobody has a handler, and closed does not say
 			t.Errorf("%d notes", notes)
 		}
+		for range lab.Snap.CallEach(t.Context(), b.view, api.All, lab.SnapParams{}) {
+			continue // what they answer is seen elsewhere
+		}
+		all := s.take("lab.camera.snap")
+		if q := all[0]; q.Kind != "request" || !q.All || !slices.Equal(q.To, []string{"cam1", "cam2", "closed", "open"}) {
+			t.Errorf("a call of all: %+v", q)
+		}
+		var answered []string
+		for _, r := range all[1:] {
+			switch {
+			case r.Conv != all[0].Conv:
+				t.Errorf("another conversation: %+v", r)
+			case r.Kind != "note":
+				answered = append(answered, r.Kind+" "+r.From)
+				if took := map[string]float64{"cam1": 21, "closed": 0}[r.From]; r.MS < took || r.MS > took+1 || r.From == "cam1" && r.HandlerMS != 16 {
+					t.Errorf("%+v", r)
+				}
+			}
+		}
+		if slices.Sort(answered); !slices.Equal(answered, []string{"error cam2", "reply cam1", "reply closed", "reply open"}) {
+			t.Errorf("%q", answered)
+		}
 		for range 10 { // what goes on is not disturbed by one who comes and goes
 			late := watching(t, lens)
 			if _, err := lab.Frame.Send(t.Context(), b.port["cam2"], api.All, lab.FrameInfo{Seq: 1}); err != nil {

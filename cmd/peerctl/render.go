@@ -36,9 +36,7 @@ func (r *renderer) paint(code, s string) string {
 func (r *renderer) line(rec *tap.Record) string {
 	at := r.paint(colorDim, rec.T.Local().Format("15:04:05.000"))
 	switch rec.Kind {
-	case "request":
-		return at + r.message(rec.From, "→", joinNames(rec), rec, compactObject(rec.Params))
-	case "notify":
+	case "request", "notify":
 		arrow := "→"
 		if rec.All {
 			arrow = "⇉"

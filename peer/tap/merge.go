@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -200,7 +201,7 @@ func (m *Merger) sent(seenBy string, s *Sighting, now time.Time) {
 		msg.rec.Sec.User = ""
 	}
 	msg.sent = s.T
-	m.pair(msg, s, true)
+	m.pair(msg, s, seenBy)
 	m.settle(msg)
 }
 
@@ -234,7 +235,7 @@ func (m *Merger) received(seenBy string, s *Sighting, now time.Time) {
 	}
 	msg.rec.fill(s)
 	msg.seenAt[seenBy] = s.T
-	m.pair(msg, s, false)
+	m.pair(msg, s, seenBy)
 	m.settle(msg)
 }
 
@@ -251,9 +252,10 @@ func (m *Merger) begin(rec Record, now time.Time) *message {
 	return msg
 }
 
-// pair ties requests and replies together. bySender says whose sighting it is.
-func (m *Merger) pair(msg *message, s *Sighting, bySender bool) {
+// pair ties requests and replies together.
+func (m *Merger) pair(msg *message, s *Sighting, seenBy string) {
 	r := &msg.rec
+	bySender := seenBy == r.From
 	switch r.Kind {
 	case "request":
 		r.Conv = conv(r.From, s.ID)
@@ -263,7 +265,7 @@ func (m *Merger) pair(msg *message, s *Sighting, bySender bool) {
 			if bySender && to == s.Peer {
 				c.sent, c.queued = s.T, s.Queued
 			}
-			if !bySender {
+			if to == seenBy {
 				c.received = s.T
 			}
 		}
@@ -367,10 +369,7 @@ func (m *Merger) release(now time.Time) {
 	clear(m.ready[len(left):])
 	m.ready = left
 	slices.SortStableFunc(due, func(a, b finished) int {
-		if c := a.rec.T.Compare(b.rec.T); c != 0 || a.rec.Kind == b.rec.Kind {
-			return c
-		}
-		return notesLast(&a.rec) - notesLast(&b.rec)
+		return cmp.Or(a.rec.T.Compare(b.rec.T), turn(&a.rec)-turn(&b.rec))
 	})
 	for i := range due {
 		m.n++
@@ -379,10 +378,13 @@ func (m *Merger) release(now time.Time) {
 	}
 }
 
-// notesLast orders records of one moment: a note is about a message.
-func notesLast(r *Record) int {
-	if r.Kind == "note" {
+// turn orders records of one moment: what is asked, what is answered, and what is noted of either.
+func turn(r *Record) int {
+	switch r.Kind {
+	case "reply", "error":
 		return 1
+	case "note":
+		return 2
 	}
 	return 0
 }

@@ -25,8 +25,7 @@ export const clean = (s) => String(s ?? '').replace(/[\u0000-\u001f\u007f-\u009f
 // sign is the mark of a record, beside its colour.
 export function sign(r) {
   switch (r.kind) {
-    case 'request': return '→'
-    case 'notify': return r.all ? '⇉' : '→'
+    case 'request': case 'notify': return r.all ? '⇉' : '→'
     case 'reply': return '←'
     case 'error': return '✗'
     case 'security': return '!'
