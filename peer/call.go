@@ -175,7 +175,7 @@ func (p *Peer) mayRetry(ctx context.Context, m *api.Method, c *call, err error) 
 
 // retry sends a call once more, on a new link to the same peer.
 func (p *Peer) retry(f *fanOut, b api.Binding, method string, params, dst []byte, err error) ([]byte, error) {
-	ctx, cancel := context.WithDeadline(context.WithValue(f.ctx, retryKey{}, true), f.deadline)
+	ctx, cancel := context.WithDeadline(context.WithValue(f.ctx, retryKey{}, f.id), f.deadline)
 	defer cancel()
 	to := api.To(f.one.to.ID)
 	if p.Wait(ctx, b, to) != nil {
@@ -184,6 +184,7 @@ func (p *Peer) retry(f *fanOut, b api.Binding, method string, params, dst []byte
 	return p.Request(ctx, b, method, to, params, dst)
 }
 
+// retryKey is the context key of the id of the call that is sent once more.
 type retryKey struct{}
 
 // callees resolves the receivers of a call into room.

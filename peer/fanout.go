@@ -158,6 +158,9 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 func (f *fanOut) about() about {
 	a := f.p.aboutAt(f.started)
 	a.group = f.group
+	if a.queued > 0 {
+		a.again, _ = f.ctx.Value(retryKey{}).(uint64)
+	}
 	return a
 }
 

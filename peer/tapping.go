@@ -50,6 +50,7 @@ func (p *Peer) useTap() (ring *tap.Ring, release func()) {
 type about struct {
 	queued     int64  // when it was queued, where the tap is on
 	group      uint64 // of a broadcast
+	again      uint64 // of a request: the id of the one that it repeats
 	start, end int64  // of an answer: when its handlers ran
 	quiet      bool   // it is not shown at all: a tap's own messages, and those that hold secrets
 }
@@ -83,7 +84,7 @@ func (l *link) tapSent(it *item, text []byte) {
 	l.seqOut++
 	if r := l.p.tap.Load(); r != nil && !it.about.quiet {
 		at := max(l.writeAt, it.about.queued) // one that was queued meanwhile, or before the tap was there
-		r.Add(tap.Event{Kind: tap.Sent, At: at, Queued: it.about.queued, Group: it.about.group, Start: it.about.start, End: it.about.end,
+		r.Add(tap.Event{Kind: tap.Sent, At: at, Queued: it.about.queued, Group: it.about.group, Again: it.about.again, Start: it.about.start, End: it.about.end,
 			Other: l.info.Load(), Seq: seq}, text)
 	}
 }

@@ -227,3 +227,67 @@ func TestWatchWithoutSession(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchCalls: progress and a cancellation belong to the conversation of their call, and a call that is sent once more
+// says what it repeats.
+func TestWatchCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		a, b, lens := mesh.Peer("a"), mesh.Peer("b"), mesh.Peer("lens")
+		port, view := api.Bind(a, meterAPI), api.Bind(b, meterAPI.Invert())
+		runs := 0
+		read.Handle(port, func(ctx context.Context, in depth) (int, error) {
+			if runs++; in.N == 4 && runs > 1 {
+				return in.N, nil
+			}
+			if err := api.Progress(ctx, 0.5); err != nil {
+				t.Error(err)
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		mesh.Join(a, b, lens)
+		mesh.Linked(lens, "a", "b")
+		s := watching(t, lens)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := read.Call(ctx, view, api.To("a"), depth{1}, api.OnProgress(func(float64) {})); err == nil {
+			t.Fatal("it was answered")
+		}
+		time.Sleep(3 * time.Second)
+		conv, said := "", []string(nil)
+		s.mu.Lock()
+		for _, r := range s.list {
+			if r.Method == "test.meter.read" && r.Kind == "request" {
+				conv = r.Conv
+			}
+			if conv != "" && r.Conv == conv {
+				said = append(said, r.Kind+" "+r.Method+" "+r.From)
+			}
+		}
+		s.list = nil
+		s.mu.Unlock()
+		if want := []string{"request test.meter.read b", "notify $/progress a", "error test.meter.read a", "notify $/cancelRequest b", "error test.meter.read a"}; !slices.Equal(said, want) {
+			t.Errorf("of a call that was given up: %q", said)
+		}
+
+		runs = 0
+		call := read.Go(t.Context(), view, api.To("a"), depth{4})
+		synctest.Wait()
+		mesh.Net.Cut("a", "b")
+		if _, err := call.Result(); err != nil {
+			t.Fatal(err)
+		}
+		again := s.take("test.meter.read")
+		var requests []tap.Record
+		for _, r := range again {
+			if r.Kind == "request" {
+				requests = append(requests, r)
+			}
+		}
+		if len(requests) != 2 || requests[0].Again != "" || requests[1].Again != requests[0].Conv {
+			t.Errorf("a call that was sent again: %+v", requests)
+		}
+	})
+}

@@ -63,8 +63,11 @@ func (r *renderer) message(left, arrow, right string, rec *tap.Record, rest stri
 	r.names = min(max(r.names, utf8.RuneCountInString(who)), 32)
 	r.width = min(max(r.width, utf8.RuneCountInString(rec.Method)), 40)
 	id := ""
-	if rec.Kind != "notify" {
+	if rec.Kind != "notify" || rec.Conv != "" {
 		id = shortID(rec.ID)
+	}
+	if rec.Again != "" {
+		rest = "again, after " + shortID([]byte(rec.Again[strings.LastIndexByte(rec.Again, '/')+1:])) + "  " + rest
 	}
 	code := colorBlue
 	if rec.Kind == "reply" {

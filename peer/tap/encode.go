@@ -19,6 +19,9 @@ func (s *Sighting) AppendJSON(dst []byte) []byte {
 	if s.Group != 0 {
 		dst = strconv.AppendUint(append(dst, `,"group":`...), s.Group, 10)
 	}
+	if s.Again != 0 {
+		dst = strconv.AppendUint(append(dst, `,"again":`...), s.Again, 10)
+	}
 	dst = appendText(dst, "kind", s.Kind)
 	dst = appendText(dst, "method", s.Method)
 	dst = appendRaw(dst, "id", s.ID)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -257,8 +258,19 @@ func (m *Merger) pair(msg *message, s *Sighting, seenBy string) {
 	r := &msg.rec
 	bySender := seenBy == r.From
 	switch r.Kind {
+	case "notify":
+		switch {
+		case s.ID == nil:
+		case r.Method == "$/progress" && len(r.To) > 0:
+			r.Conv = conv(r.To[0], s.ID)
+		default:
+			r.Conv = conv(r.From, s.ID)
+		}
 	case "request":
 		r.Conv = conv(r.From, s.ID)
+		if s.Again != 0 {
+			r.Again = conv(r.From, strconv.AppendUint(nil, s.Again, 10))
+		}
 		for _, to := range r.To {
 			c := m.call(r.Conv + " " + to)
 			c.method, c.from, c.to = r.Method, r.From, to

@@ -17,7 +17,8 @@ type Record struct {
 	Kind      string          `json:"kind"` // request, notify, reply, error, peer, security or note
 	Method    string          `json:"method,omitempty"`
 	ID        json.RawMessage `json:"id,omitempty"`
-	Conv      string          `json:"conv,omitempty"` // the caller's name and the id
+	Conv      string          `json:"conv,omitempty"`  // the caller's name and the id
+	Again     string          `json:"again,omitempty"` // the conversation that a request repeats, since its link broke
 	From      string          `json:"from,omitempty"`
 	To        []string        `json:"to,omitempty"`
 	All       bool            `json:"all,omitempty"` // a broadcast; To lists who it went to

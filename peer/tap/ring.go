@@ -34,6 +34,7 @@ type Event struct {
 	Other  *api.Info // the other end of the link, as it was then
 	Seq    uint64    // in a session, of Sent and Received: the number of the frame in its direction
 	Group  uint64    // of Sent: what the messages of one broadcast have in common; 0: of none
+	Again  uint64    // of a sent request: the id of the one that it repeats; 0: none
 	Size   int       // of the message
 	ID     uint64    // of Failed: of the call
 	Code   int       // of Refused and Unheard: the error code

@@ -52,6 +52,7 @@ type Sighting struct {
 	Seq     uint64          `json:"seq"`
 	Index   int             `json:"index,omitzero"` // in a batch
 	Group   uint64          `json:"group,omitzero"` // of a broadcast
+	Again   uint64          `json:"again,omitzero"` // of a request: the id of the one that it repeats, whose link broke
 	Kind    string          `json:"kind,omitzero"`  // request, notify, reply or error
 	Method  string          `json:"method,omitzero"`
 	ID      json.RawMessage `json:"id,omitzero"`
@@ -81,7 +82,7 @@ var reasons = map[int]string{api.CodeMethodNotFound: "nobody handles it here", a
 // Sightings makes of an event what is told of it at a level: one Sighting, or for a batch one for each element. The
 // protocol's own messages about taps give none.
 func Sightings(e *Event, text []byte, level Level) []Sighting {
-	s := Sighting{N: e.N, What: whats[e.Kind], T: e.At / 1000, Seq: e.Seq, Group: e.Group, Bytes: e.Size, Code: e.Code, Method: e.Method, Reason: e.Reason, Alg: "none"}
+	s := Sighting{N: e.N, What: whats[e.Kind], T: e.At / 1000, Seq: e.Seq, Group: e.Group, Again: e.Again, Bytes: e.Size, Code: e.Code, Method: e.Method, Reason: e.Reason, Alg: "none"}
 	if o := e.Other; o != nil {
 		s.Peer, s.Via = o.Name, o.Via
 		s.Session = o.Session
@@ -163,7 +164,7 @@ func (s *Sighting) describe(text []byte, level Level) bool {
 	}
 	switch m.Kind {
 	case codec.Notification:
-		s.Kind, s.Method, s.Params, s.ID = "notify", string(m.Method), keep(m.Params), nil
+		s.Kind, s.Method, s.Params, s.ID = "notify", string(m.Method), keep(m.Params), callOf(&m)
 	case codec.Request:
 		s.Kind, s.Method, s.Params = "request", string(m.Method), keep(m.Params)
 	case codec.Response:
@@ -176,6 +177,24 @@ func (s *Sighting) describe(text []byte, level Level) bool {
 		}
 	}
 	return !Own(s.Method)
+}
+
+// callOf returns the id of the call that a notification of the protocol is about: it ends it, or tells how far it is.
+func callOf(m *codec.Message) json.RawMessage {
+	if method := string(m.Method); method != "$/cancelRequest" && method != "$/progress" {
+		return nil
+	}
+	var p struct {
+		ID    json.RawMessage `json:"id"`
+		Token json.RawMessage `json:"token"`
+	}
+	if json.Unmarshal(m.Params, &p) != nil {
+		return nil
+	}
+	if p.ID == nil {
+		return p.Token
+	}
+	return p.ID
 }
 
 // beginning fills in what can be known of a message of which only the beginning is there. Peers write params, results
