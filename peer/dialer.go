@@ -2,16 +2,13 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
 	"peermesh/api"
-	"peermesh/codec"
 	"peermesh/discovery"
 	"peermesh/peer/transport"
 	"peermesh/security"
@@ -153,66 +150,6 @@ func (p *Peer) redialLocked(l *link, reason string, err error) {
 			p.dialLocked(t)
 		}
 	}
-}
-
-// failedLocked tells, once, that a target did not let us in.
-func (t *target) failedLocked(l *link, reason string, err error) {
-	t.settled = true
-	why := reason
-	var remote *api.Error
-	var refused *refusedError
-	var refusal *security.Refusal
-	switch {
-	case l.refusal.Load() != nil:
-		why = refusalText(l.refusal.Load())
-	case errors.As(err, &remote):
-		why = refusalText(remote)
-	case errors.As(err, &refused) && refused.ours:
-		why = "refused: " + refused.reason
-	case errors.As(err, &refused):
-		why = "refused: refuses us: " + refused.reason
-	case errors.As(err, &refusal) && refusal.Reason == security.ReasonProtection:
-		why = "refused: it wants less protection than this peer"
-	case errors.As(err, &refusal):
-		why = "refused: it does not prove to hold the mesh's key"
-	case reason != reasonRefused:
-		return // it broke; that is the network's affair
-	}
-	if t.refused != nil && t.refused.Reason == why {
-		return
-	}
-	t.refused = &Event{Kind: Refused, Peer: stranger(t, l), Reason: why, Err: err}
-	t.p.emit(*t.refused)
-}
-
-// stranger is what is known of a peer that was never linked.
-func stranger(t *target, l *link) *api.Info {
-	info := *l.info.Load()
-	if t.rec.Name != "" {
-		info.Name, info.ID = t.rec.Name, t.rec.ID
-	}
-	info.State = api.Left
-	return &info
-}
-
-// refusalText says what a refusal most likely means, for a person.
-func refusalText(e *api.Error) string {
-	switch e.Code {
-	case api.CodeUnauthenticated:
-		return "refused: another key"
-	case api.CodeStale:
-		return "refused: its clock and ours differ by more than a minute"
-	case api.CodeSessionRequired:
-		return "refused: it takes sessions only"
-	case api.CodeRefused:
-		var d struct {
-			Reason string `json:"reason"`
-		}
-		if json.Unmarshal(e.Data, &d) == nil && d.Reason != "" {
-			return "refused: " + clip(d.Reason)
-		}
-	}
-	return "refused: " + clip(e.Message)
 }
 
 // dial tries to link the target until it is linked or gone.
@@ -489,110 +426,4 @@ func (t *target) connect(ctx context.Context, rec discovery.Record) (*transport.
 		first = d
 	}
 	return first.Conn, first.addr
-}
-
-// introduce says hello and waits for the answer. It reports whether the link stands.
-func (t *target) introduce(l *link) bool {
-	p := t.p
-	done := make(chan error, 1)
-	c := &call{id: p.ids.Add(1), method: methodHello, link: l, to: l.info.Load(), signed: l.signs(), started: time.Now()}
-	c.own = func(c *call) { done <- t.answered(l, c) }
-	if !l.calls.add(c) {
-		return false
-	}
-	text := codec.AppendRequest(nil, c.id, methodHello, p.helloParams(), nil)
-	if err := l.push(text, security.Outgoing{To: "*"}, urgent); err != nil {
-		return false
-	}
-	timer := time.NewTimer(newFor)
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-done:
-	case <-timer.C:
-		err = errNoHello
-	case <-p.ctx.Done():
-		err = p.ctx.Err()
-	}
-	if err != nil {
-		p.log.Debug("hello", "address", l.conn.Remote(), "error", err)
-		reason := reasonRefused
-		if errors.Is(err, errSelf) {
-			reason = reasonSelf
-			p.change(func() { t.self = true })
-		} else if errors.Is(err, api.ErrGone) {
-			reason = reasonLost
-		} else if errors.Is(err, errUnneeded) {
-			reason = reasonDuplicate
-		}
-		l.end(reason, err)
-		return false
-	}
-	return true
-}
-
-var (
-	errNoHello = errors.New("peer: no answer to hello in 5 s")
-	errSelf    = errors.New("peer: it is ourselves")
-)
-
-// answered takes the answer to our hello. It runs on the link's reader.
-func (t *target) answered(l *link, c *call) error {
-	p := t.p
-	var remote *api.Error
-	if errors.As(c.err, &remote) && remote.Code == api.CodeMethodNotFound {
-		p.proven(l) // no peer of our kind, but one that answers: a bare JSON-RPC server
-		return nil
-	}
-	if c.err != nil {
-		return c.err
-	}
-	var h helloParams
-	if err := json.Unmarshal(c.result, &h); err != nil {
-		return fmt.Errorf("peer: the answer to hello: %w", err)
-	}
-	if err := h.check(); err != nil {
-		return fmt.Errorf("peer: the answer to hello: %w", err)
-	}
-	info := l.info.Load()
-	switch {
-	case h.ID == p.self.Load().ID:
-		return errSelf
-	case !p.mayClaim(h.ID, h.Name): // "a peer id once met in a session is never spoken to in a weaker mode"
-		return &refusedError{reason: "that id or name belongs to a peer with a session", ours: true}
-	case info.Verified && h.Name != info.Name:
-		return errors.New("peer: the answer to hello bears another name than its signature")
-	case t.rec.ID != "" && t.rec.ID != h.ID && t.key == t.rec.ID:
-		return &api.Error{Code: api.CodeRefused, Message: "another peer answers at that address"}
-	}
-	p.mu.Lock()
-	t.id = h.ID
-	spare := p.dialledLocked(l, &h)
-	l.m.hello = &h
-	p.mu.Unlock()
-	if spare {
-		return errUnneeded
-	}
-	l.rtt.Store(int64(time.Since(c.started)))
-	p.introduced(l, &h)
-	p.proven(l)
-	return nil
-}
-
-// dialledLocked reports whether there is another link with the peer that answered on l, by another of its addresses. The
-// other end takes the later one for a redial, and asks the earlier one whether it lives: so who has dialled both decides.
-func (p *Peer) dialledLocked(l *link, h *helloParams) bool {
-	for o := range p.links {
-		if o != l && o.dialled && o.alive() && o.m.hello != nil && o.m.hello.ID == h.ID && o.m.hello.Boot == h.Boot && o.proof() >= l.proof() {
-			return true
-		}
-	}
-	return false
-}
-
-// turnedAway takes an unsigned error of whoever we dialled as the end of the attempt. It proves nothing, but there is
-// no weaker way that we would try instead.
-func (l *link) turnedAway(e *api.Error) error {
-	l.refusal.Store(e)
-	return &closeError{reason: reasonRefused, err: e}
 }

@@ -1,0 +1,142 @@
+package peer_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"peermesh/api"
+	"peermesh/examples/lab"
+	"peermesh/peer/peertest"
+)
+
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "cam1")
+		var mu sync.Mutex
+		var got []int
+		var running atomic.Int32
+		lab.Frame.Handle(b.view, func(_ context.Context, f lab.FrameInfo) error {
+			if running.Add(1) > 1 {
+				t.Error("two handlers of one sender and API run at once")
+			}
+			defer running.Add(-1)
+			if f.Seq%7 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, f.Seq)
+			return nil
+		})
+		const n = 500
+		for i := range n {
+			if rep, err := lab.Frame.Send(t.Context(), b.port["cam1"], api.All, lab.FrameInfo{Seq: i}); err != nil || rep.Queued != 1 {
+				t.Fatal(rep, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(got) != n || !slices.IsSorted(got) {
+			t.Errorf("%d of %d came, in order: %v", len(got), n, slices.IsSorted(got))
+		}
+	})
+}
+
+type left struct{}
+type right struct{}
+
+var (
+	pingPong = api.Define[left, right]("test.pingpong", "1", "Calls back and forth.")
+	down     = api.IncomingCall[depth, int](pingPong, "down", "Ask the right side to go on.")
+	up       = api.OutgoingCall[depth, int](pingPong, "up", "Ask the left side to go on.")
+	together = api.IncomingCall[depth, int](pingPong, "together", "Run beside others.", api.Concurrent(3))
+)
+
+type depth struct {
+	N int `json:"n"`
+}
+
+// TestNestedCalls has two peers call each other back to a depth of eight over one API, whose messages run one at a time.
+func TestNestedCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		a, b := mesh.Peer("a"), mesh.Peer("b")
+		l, r := api.Bind(a, pingPong), api.Bind(b, pingPong.Invert())
+		down.Handle(l, func(ctx context.Context, in depth) (int, error) {
+			if in.N == 0 {
+				return 1, nil
+			}
+			n, err := up.Call(ctx, l, api.To(api.Sender(ctx)), depth{in.N - 1})
+			return n + 1, err
+		})
+		up.Handle(r, func(ctx context.Context, in depth) (int, error) {
+			if in.N == 0 {
+				return 1, nil
+			}
+			derived, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			n, err := down.Call(derived, r, api.To(api.Sender(ctx)), depth{in.N - 1})
+			return n + 1, err
+		})
+		mesh.Join(a, b)
+		n, err := down.Call(t.Context(), r, api.To("a"), depth{8})
+		if err != nil || n != 9 {
+			t.Fatalf("got %d, %v", n, err)
+		}
+		// Both at once, many times: no order of locks or queues may deadlock.
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if n, err := down.Call(t.Context(), r, api.To("a"), depth{8}); err != nil || n != 9 {
+					t.Errorf("down: %d, %v", n, err)
+				}
+			})
+			wg.Go(func() {
+				if n, err := up.Call(t.Context(), l, api.To("b"), depth{8}); err != nil || n != 9 {
+					t.Errorf("up: %d, %v", n, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestConcurrentMethods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		a, b := mesh.Peer("a"), mesh.Peer("b")
+		l, r := api.Bind(a, pingPong), api.Bind(b, pingPong.Invert())
+		var running, most atomic.Int32
+		together.Handle(l, func(ctx context.Context, in depth) (int, error) {
+			n := running.Add(1)
+			defer running.Add(-1)
+			for {
+				if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+					break
+				}
+			}
+			time.Sleep(time.Second)
+			return in.N, nil
+		})
+		mesh.Join(a, b)
+		started := time.Now()
+		var wg sync.WaitGroup
+		for i := range 9 {
+			wg.Go(func() {
+				if n, err := together.Call(t.Context(), r, api.To("a"), depth{i}); err != nil || n != i {
+					t.Errorf("%d, %v", n, err)
+				}
+			})
+		}
+		wg.Wait()
+		if most.Load() != 3 || time.Since(started) != 3*time.Second {
+			t.Errorf("at most %d ran at once, in %s; want 3 in 3 s", most.Load(), time.Since(started))
+		}
+	})
+}
