@@ -155,7 +155,11 @@ func (p *Peer) handle(m *message) {
 	l := m.link
 	size := m.size()
 	dst := resultBytes.Get().(*[]byte)
-	started := time.Now()
+	timed := m.request || !m.expires.IsZero() || p.tap.Load() != nil // nobody wants to know it otherwise
+	var started, ended time.Time
+	if timed {
+		started = time.Now()
+	}
 	m.started = started
 	var result []byte
 	err := m.errAt(started) // cancelled or late before its turn came
@@ -167,13 +171,14 @@ func (p *Peer) handle(m *message) {
 			result, err = m.binding.Dispatch(m, name, m.params, (*dst)[:0])
 		}
 	}
-	ended := time.Now()
-	took := ended.Sub(started)
+	if timed {
+		ended = time.Now()
+	}
 	err = p.judge(m, err, ended)
 	if m.request {
 		l.in.release(m, size)
-		p.answer(m, result, err, took)
-	} else {
+		p.answer(m, result, err, ended.Sub(started))
+	} else if timed {
 		p.tapHandled(m, started, ended)
 	}
 	l.in.finished(m, size)
