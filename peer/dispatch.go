@@ -275,7 +275,7 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 	if a.queued > 0 {
 		a.start, a.end, a.quiet = m.started.UnixNano(), m.started.Add(took).UnixNano(), m.name == security.MethodEnroll || tap.Own(m.name) // the mesh's key; the tap itself
 	}
-	_, _, _ = l.out.push(text, m.verdict.Reply(), nil, answer, a) // a link that has ended needs none
+	_, _ = l.pushNow(text, m.verdict.Reply(), answer, a) // a link that has ended needs none
 }
 
 // ownError returns the error object that a handler's outcome is answered with, nil for a result.

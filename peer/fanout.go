@@ -136,7 +136,7 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 		err = api.ErrGone
 	}
 	if err == nil {
-		c.number, _, err = l.out.push(text, security.Outgoing{To: l.to()}, nil, ordinary, f.about())
+		c.number, err = l.pushNow(text, security.Outgoing{To: l.to()}, ordinary, f.about())
 		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
 			return // the link ended in between and has finished it
 		}

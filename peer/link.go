@@ -28,7 +28,7 @@ const (
 )
 
 // link is one connection to another peer. Two goroutines belong to it: read, which never writes and never runs a
-// handler, and flush, the only one that writes. Handlers run in lanes.
+// handler, and flush, which writes whatever may have to be waited for. Handlers run in lanes.
 type link struct {
 	p       *Peer
 	conn    *transport.Conn
@@ -62,10 +62,15 @@ type link struct {
 	dropped atomic.Uint64 // messages of either direction that were lost here
 	refused atomic.Uint64 // messages of the other end that were refused
 
-	// Of the flusher.
+	// Of whoever writes, guarded by writing: the flusher, or who sends a message that comes alone.
+	writing                sync.Mutex
 	wbuf, secBuf, secFrame []byte
-	seqOut                 uint64 // messages written; in a session their numbers
-	writeAt                int64  // when the write began that is being made ready, where there is a tap; Unix nanoseconds
+	seqOut                 uint64    // messages written; in a session their numbers
+	writeAt                int64     // when the write began that is being made ready, where there is a tap; Unix nanoseconds
+	deadlineSet            time.Time // when the deadline of writing was moved last
+	direct                 direct
+	rest                   []byte // what a direct write has left over, for the flusher
+	broken                 error  // why it failed, likewise
 
 	// Of the reader.
 	reader   *codec.Reader
@@ -103,6 +108,7 @@ func (p *Peer) newLink(conn *transport.Conn, sec security.Provider, to *target) 
 		out:   newQueue(p.cfg.Limits.Queue, p.cfg.Limits.QueueBytes),
 		ended: make(chan struct{}), byeIn: make(chan struct{}),
 	}
+	l.direct.init(conn.Conn)
 	l.calls.init()
 	l.in.init(l)
 	l.lastIn.Store(p.sinceStart())
@@ -345,6 +351,14 @@ func (l *link) answerNull(e *api.Error) {
 func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
 	_, _, err := l.out.push(text, out, nil, u, l.p.aboutNow())
 	return err
+}
+
+// pushNow queues a message that is best written at once. It is not for the reader.
+func (l *link) pushNow(text []byte, out security.Outgoing, u urgency, a about) (number uint64, err error) {
+	if number, _, err = l.out.add(text, out, nil, u, a); err == nil && !l.writeNow() {
+		l.out.rouse()
+	}
+	return number, err
 }
 
 // to is the name that messages of our own are addressed to.

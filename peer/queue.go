@@ -58,9 +58,27 @@ const (
 	along                   // it belongs to a request of this link: like ordinary, also after the last message
 )
 
-// push appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns its number, for take, and whether another was dropped for it. The
-// error is ErrBusy, ErrGone, or errMoved where the link has been succeeded by another.
+// push appends a message and wakes the flusher; see add.
 func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, dropped bool, err error) {
+	number, dropped, err = q.add(text, out, m, u, a)
+	if err == nil {
+		q.rouse()
+	}
+	return number, dropped, err
+}
+
+// rouse wakes the flusher.
+func (q *queue) rouse() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns the
+// message's number, for take, and whether another was dropped for it. The error is ErrBusy, ErrGone, or errMoved where
+// the link has been succeeded by another. The caller sees to it that the message is written.
+func (q *queue) add(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, dropped bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -93,10 +111,6 @@ func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgenc
 	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare, about: a})
 	q.messages++
 	q.bytes += len(text)
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
 	return number, dropped, nil
 }
 
@@ -135,7 +149,14 @@ func (q *queue) take(number uint64) bool {
 	return true
 }
 
-// swap returns what waits, to be handed back to done after it was written. It is for the flusher alone.
+// fewer reports whether no more than so many messages and bytes wait.
+func (q *queue) fewer(messages, bytes int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.cur.items) <= messages && len(q.cur.text) <= bytes
+}
+
+// swap returns what waits, to be handed back to done after it was written. It is for who writes alone.
 func (q *queue) swap() batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()

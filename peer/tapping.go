@@ -71,14 +71,14 @@ func (p *Peer) aboutAt(t time.Time) about {
 	return about{queued: t.UnixNano()}
 }
 
-// tapWriting notes when the next write begins, for the messages in it. It runs on the flusher.
+// tapWriting notes when the next write begins, for the messages in it. It is for who writes.
 func (l *link) tapWriting() {
 	if l.p.tap.Load() != nil {
 		l.writeAt = tap.Now()
 	}
 }
 
-// tapSent records a message that is about to be written. It runs on the flusher.
+// tapSent records a message that is about to be written. It is for who writes.
 func (l *link) tapSent(it *item, text []byte) {
 	seq := l.seqOut
 	l.seqOut++

@@ -17,8 +17,8 @@ const flushSize = 64 << 10
 // besides is more than what is added to a message: its secinfo, tags, delimiters or headers.
 const besides = 512
 
-// flush is the link's writer, the only goroutine that writes: it takes what is queued, protects each message, and
-// hands all that is ready to one write. Senders, handlers and the reader only append to the queue, so nothing else is
+// flush is the link's writer: it takes what is queued, protects each message, and hands all that is ready to one write.
+// Senders, handlers and the reader append to the queue, and at most try to write what comes alone, so nothing else is
 // ever held up by the other end. It ends when the link ends, or after a last flush once the link is closing.
 func (l *link) flush() {
 	defer l.p.wg.Done()
@@ -30,7 +30,10 @@ func (l *link) flush() {
 		}
 		// One yield: whoever is about to send too gets into the same write.
 		runtime.Gosched()
-		if err := l.writeQueued(); err != nil {
+		l.writing.Lock()
+		err := l.writeQueued()
+		l.writing.Unlock()
+		if err != nil {
 			l.end(reasonLost, err)
 			return
 		}
@@ -47,13 +50,25 @@ func (l *link) writeQueued() error {
 	if framing == nil {
 		return nil // the other end has not shown yet how it frames; the reader wakes us when it has
 	}
+	if l.broken != nil {
+		return l.broken
+	}
+	if len(l.rest) > 0 {
+		err := l.write(l.rest)
+		if l.rest = nil; err != nil {
+			return err
+		}
+	}
+	found := 0
 	for {
 		b := l.out.swap()
 		if len(b.items) == 0 {
 			l.out.done(b)
+			l.direct.noteFlush(found)
 			l.wbuf, l.secBuf = keep(l.wbuf), keep(l.secBuf)
 			return nil
 		}
+		found += len(b.items)
 		l.tapWriting()
 		buf := l.wbuf[:0]
 		messages, bytes := 0, 0 // in buf
@@ -116,9 +131,17 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 }
 
 func (l *link) write(buf []byte) error {
-	_ = l.conn.SetWriteDeadline(time.Now().Add(writeDeadline)) // a connection without deadlines is a local one
+	l.setDeadline()
 	_, err := l.conn.Write(buf)
 	return err
+}
+
+// setDeadline moves the deadline of writing on, now and then: it is as late as said, or a second earlier.
+func (l *link) setDeadline() {
+	if now := time.Now(); now.Sub(l.deadlineSet) > time.Second {
+		l.deadlineSet = now
+		_ = l.conn.SetWriteDeadline(now.Add(writeDeadline)) // a connection without deadlines is a local one
+	}
 }
 
 // keepLinked is the largest buffer that an idle link holds.

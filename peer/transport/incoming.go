@@ -34,6 +34,9 @@ func (c *incoming) handedOut() {
 	c.unwatch()
 }
 
+// Unwrap returns the connection itself, to be written to.
+func (c *incoming) Unwrap() net.Conn { return c.Conn }
+
 // Close closes the connection and gives its place back.
 func (c *incoming) Close() error {
 	c.handedOut()
@@ -62,6 +65,9 @@ type replay struct {
 	net.Conn
 	head []byte
 }
+
+// Unwrap is like that of incoming.
+func (r *replay) Unwrap() net.Conn { return r.Conn }
 
 func (r *replay) Read(p []byte) (int, error) {
 	if len(r.head) > 0 {
