@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,11 +104,12 @@ func TestUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	grown := &bench.Results{Samples: []bench.Sample{{Contender: "peermesh-sealed", Workload: bench.Grow()[1].Workloads[0].Name, Value: 77_777}}}
 	for range 2 { // the second time it replaces what the first one wrote
 		if err := os.WriteFile(file, readme, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := report.Update(file, results()); err != nil {
+		if err := errors.Join(report.Update(file, results()), report.Update(file, grown)); err != nil {
 			t.Fatal(err)
 		}
 		if readme, err = os.ReadFile(file); err != nil {
@@ -115,7 +117,7 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 	if text := string(readme); strings.Count(text, "\n2026-01-02, a machine; medians of 2 rounds of 1s.") != 1 ||
-		strings.Count(text, "| peermesh-signed | –") != 1 {
+		strings.Count(text, "| peermesh-signed | –") != 1 || strings.Count(text, "77,777") != 1 || !strings.Contains(text, "mesh: N peers") {
 		t.Errorf("%s", text)
 	}
 	if err := os.WriteFile(file, []byte("no marks"), 0o600); err != nil {
