@@ -152,10 +152,10 @@ func (l *link) end(reason string, err error) {
 		lost := l.out.close()
 		l.dropped.Add(uint64(lost))
 		l.p.stats.dropped.Add(uint64(lost))
-		l.calls.fail(api.ErrGone)
 		l.in.stop()
 		l.p.stats.end(reason)
 		l.p.departed(l, reason, err)
+		l.calls.fail(api.ErrGone) // whoever tries again finds no trace of the link
 	})
 }
 
