@@ -74,10 +74,13 @@ func (l *link) writeNow() bool {
 	}
 	defer l.writing.Unlock()
 	framing := l.framing.Load()
-	if framing == nil || l.direct.alone < directAfter || len(l.rest) > 0 || l.broken != nil || !l.out.fewer(2, directSize) {
+	if framing == nil || l.direct.alone < directAfter || len(l.rest) > 0 || l.broken != nil {
 		return false
 	}
-	b := l.out.swap()
+	b, ok := l.out.swapFew(2, directSize)
+	if !ok {
+		return false
+	}
 	defer l.out.done(b)
 	l.tapWriting()
 	buf := l.wbuf[:0]
@@ -92,7 +95,7 @@ func (l *link) writeNow() bool {
 		messages++
 		bytes += b.size(i)
 	}
-	l.wbuf = keep(buf)
+	defer func() { l.wbuf = keep(buf) }() // not before it is written
 	l.out.handed(messages, bytes)
 	l.direct.noteFlush(messages)
 	l.setDeadline()

@@ -149,17 +149,24 @@ func (q *queue) take(number uint64) bool {
 	return true
 }
 
-// fewer reports whether no more than so many messages and bytes wait.
-func (q *queue) fewer(messages, bytes int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.cur.items) <= messages && len(q.cur.text) <= bytes
-}
-
 // swap returns what waits, to be handed back to done after it was written. It is for who writes alone.
 func (q *queue) swap() batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.swapLocked()
+}
+
+// swapFew is swap where no more than so many messages and bytes wait. Otherwise it does nothing and reports false.
+func (q *queue) swapFew(messages, bytes int) (b batch, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.cur.items) > messages || len(q.cur.text) > bytes {
+		return b, false
+	}
+	return q.swapLocked(), true
+}
+
+func (q *queue) swapLocked() batch {
 	b := q.cur
 	q.first += uint64(len(b.items))
 	q.cur, q.spare = q.spare, batch{}
