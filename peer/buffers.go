@@ -9,18 +9,12 @@ const keepMessage = 64 << 10
 // needed for large messages. Otherwise a rare one would be paid for in memory by every call that is made at one time.
 func worthKeeping(b []byte) bool { return cap(b) <= keepMessage || len(b) >= cap(b)/4 }
 
-// messageBytes holds what incoming messages refer to, resultBytes what is being encoded.
-var (
-	messageBytes = sync.Pool{New: newBytes}
-	resultBytes  = sync.Pool{New: newBytes}
-)
-
-func newBytes() any { b := make([]byte, 0, 1024); return &b }
-
-func putBytes(pool *sync.Pool, b *[]byte) {
-	if worthKeeping(*b) {
-		pool.Put(b)
+// emptied returns a buffer to be filled anew: this one, where it is worth keeping.
+func emptied(b []byte) []byte {
+	if worthKeeping(b) {
+		return b[:0]
 	}
+	return nil
 }
 
 // large has the large buffers that links have given back: an idle link holds none.

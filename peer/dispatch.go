@@ -110,18 +110,7 @@ func (l *link) enqueue(msg *message) {
 	if msg.batch != nil && msg.request {
 		msg.batch.expect()
 	}
-	l.p.laneOf(l, msg).add(msg)
-}
-
-// laneOf returns where a message waits for its turn.
-func (p *Peer) laneOf(l *link, m *message) *lane {
-	if m.method != nil && m.method.Concurrent > 0 {
-		return p.concurrentLane(m.method)
-	}
-	if m.handle != nil {
-		return l.in.laneOf("rpc")
-	}
-	return l.in.laneOf(m.binding.lane)
+	msg.handling.lane.add(msg)
 }
 
 func (p *Peer) concurrentLane(m *api.Method) *lane {
@@ -151,24 +140,23 @@ func (p *Peer) lookup(method []byte) (*bound, *api.Method) {
 }
 
 // handle runs a message's handlers and answers it. It runs on a goroutine of the message's lane.
-func (p *Peer) handle(m *message) {
-	l := m.link
+func (p *Peer) handle(m *message, s *scratch) {
+	l, h := m.link, m.handling
 	size := m.size()
-	dst := resultBytes.Get().(*[]byte)
-	timed := m.request || !m.expires.IsZero() || p.tap.Load() != nil // nobody wants to know it otherwise
+	timed := m.request || !h.expires.IsZero() || p.tap.Load() != nil // nobody wants to know it otherwise
 	var started, ended time.Time
 	if timed {
 		started = time.Now()
 	}
 	m.started = started
 	var result []byte
-	err := m.errAt(started) // cancelled or late before its turn came
+	err := h.errAt(started) // cancelled or late before its turn came
 	if err == nil {
 		if m.handle != nil {
-			result, err = m.handle(m, m, (*dst)[:0])
+			result, err = m.handle(h, m, s.result)
 		} else {
 			name := m.method.Name
-			result, err = m.binding.Dispatch(m, name, m.params, (*dst)[:0])
+			result, err = m.binding.Dispatch(h, name, m.params, s.result)
 		}
 	}
 	if timed {
@@ -177,21 +165,20 @@ func (p *Peer) handle(m *message) {
 	err = p.judge(m, err, ended)
 	if m.request {
 		l.in.release(m, size)
-		p.answer(m, result, err, ended.Sub(started))
+		p.answer(m, s, result, err, ended.Sub(started))
 	} else if timed {
 		p.tapHandled(m, started, ended)
 	}
 	l.in.finished(m, size)
 	m.retire()
 	if result != nil {
-		*dst = result
+		s.result = emptied(result)
 	}
-	putBytes(&resultBytes, dst)
 }
 
 // judge logs and counts what a handler returned, and makes of it what the caller gets.
 func (p *Peer) judge(m *message, err error, now time.Time) error {
-	cancelled := m.errAt(now)
+	cancelled := m.handling.errAt(now)
 	if err == nil && (!m.request || cancelled == nil) {
 		return nil
 	}
@@ -202,7 +189,7 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	var panicked *api.PanicError
 	if errors.As(err, &panicked) {
 		p.stats.panics.Add(1)
-		p.log.Error("a handler panicked", "method", m.name, "from", m.sender.Name, "panic", panicked.Value, "stack", string(panicked.Stack))
+		p.log.Error("a handler panicked", "method", m.name, "from", m.handling.sender.Name, "panic", panicked.Value, "stack", string(panicked.Stack))
 	}
 	if cancelled != nil && m.request {
 		if errors.Is(cancelled, context.DeadlineExceeded) {
@@ -215,9 +202,9 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	}
 	var notes *api.NotificationError
 	if errors.As(err, &notes) {
-		p.tapNotHandled(m.sender, m.name, err)
+		p.tapNotHandled(m.handling.sender, m.name, err)
 		p.stats.failed.Add(uint64(len(notes.Errs)))
-		p.log.Warn("a handler of a notification failed", "method", m.name, "from", m.sender.Name, "error", err)
+		p.log.Warn("a handler of a notification failed", "method", m.name, "from", m.handling.sender.Name, "error", err)
 		return nil // all handlers ran; whoever asks gets null
 	}
 	var own *api.Error
@@ -227,13 +214,13 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 	case errors.As(err, &own):
 		if !m.request {
 			p.stats.failed.Add(1)
-			p.tapNotHandled(m.sender, m.name, err)
-			p.log.Warn("a notification was not handled", "method", m.name, "from", m.sender.Name, "error", err)
+			p.tapNotHandled(m.handling.sender, m.name, err)
+			p.log.Warn("a notification was not handled", "method", m.name, "from", m.handling.sender.Name, "error", err)
 		}
 		return own
 	}
 	p.stats.failed.Add(1)
-	p.log.Debug("a handler failed", "method", m.name, "from", m.sender.Name, "error", err)
+	p.log.Debug("a handler failed", "method", m.name, "from", m.handling.sender.Name, "error", err)
 	if isGuest(m.verdict.Principal) {
 		return errGuestFailed
 	}
@@ -241,16 +228,14 @@ func (p *Peer) judgeError(m *message, err, cancelled error) error {
 }
 
 // answer queues the response to a request.
-func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) {
+func (p *Peer) answer(m *message, s *scratch, result []byte, err error, took time.Duration) {
 	l := m.link
 	var meta []byte
 	var room [48]byte
 	if l.speaksMeta() {
 		meta = codec.Meta{Handler: max(took, time.Microsecond)}.Append(room[:0])
 	}
-	scratch := resultBytes.Get().(*[]byte)
-	defer putBytes(&resultBytes, scratch)
-	text := (*scratch)[:0]
+	text := s.answer
 	own := ownError(err)
 	if own != nil {
 		text = codec.AppendError(text, m.id, own, meta)
@@ -265,7 +250,7 @@ func (p *Peer) answer(m *message, result []byte, err error, took time.Duration) 
 		e := &api.Error{Code: api.CodeInternal, Message: "the result is too large to be sent"}
 		text = codec.AppendError(text[:0], m.id, e.WithData(map[string]int{"limit": limit, "size": len(text)}), meta)
 	}
-	*scratch = text
+	s.answer = emptied(text) // what is in it is still there
 	if m.batch != nil {
 		m.batch.add(bytes.Clone(text))
 		m.batch.arrived()

@@ -57,8 +57,8 @@ func (p *Peer) newFanOut(ctx context.Context, wire string, params []byte, timeou
 		f.report = report
 		f.progress = &progressQueue{wake: make(chan struct{}, 1)}
 	}
-	if m, ok := ctx.Value(api.MessageKey{}).(*message); ok && m.link.p == p && m.lane != nil {
-		m.lane.free(m) // a handler that waits frees its turn
+	if h, ok := ctx.Value(api.MessageKey{}).(*handling); ok && h.link.p == p {
+		h.lane.free(h) // a handler that waits frees its turn
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,14 +17,16 @@ type inbound struct {
 
 	mu             sync.Mutex
 	stopped        bool
-	notes          int                 // notifications that wait or run
-	requests       int                 // requests that wait or run
-	bytes          int                 // of both
-	answering      int                 // requests that are being answered: their places are free
-	answeringBytes int                 // their bytes
-	byNumber       map[uint64]*message // requests in flight, by an id that is a plain number
-	byText         map[string]*message // the others, by the raw id
-	lanes          map[string]*lane    // by the API's name
+	notes          int                  // notifications that wait or run
+	requests       int                  // requests that wait or run
+	bytes          int                  // of both
+	answering      int                  // requests that are being answered: their places are free
+	answeringBytes int                  // their bytes
+	byNumber       map[uint64]*handling // requests in flight, by an id that is a plain number
+	byText         map[string]*handling // the others, by the raw id
+	lanes          map[string]*lane     // by the API's name
+	lastName       string               // of the lane that was asked for last
+	lastLane       *lane
 	onIdle         func()
 	room           chan struct{} // of one place: something was finished, or is waited for
 	dropping       bool          // the pause did not help; until half of the notifications are done
@@ -34,8 +37,8 @@ const pauseFor = 2 * time.Second
 
 func (in *inbound) init(l *link) {
 	in.link = l
-	in.byNumber = map[uint64]*message{}
-	in.byText = map[string]*message{}
+	in.byNumber = map[uint64]*handling{}
+	in.byText = map[string]*handling{}
 	in.lanes = map[string]*lane{}
 	in.room = make(chan struct{}, 1)
 }
@@ -77,7 +80,7 @@ func (in *inbound) pause(m *message) bool {
 	}
 }
 
-// admit takes a message in. The error is errBusy, errInFlight or errGoingAway.
+// admit takes a message in and gives it a lane. The error is errBusy, errInFlight or errGoingAway.
 func (in *inbound) admit(m *message) *api.Error {
 	limits := &in.link.p.cfg.Limits
 	in.mu.Lock()
@@ -102,16 +105,24 @@ func (in *inbound) admit(m *message) *api.Error {
 			if in.byNumber[m.reqID] != nil {
 				return errInFlight
 			}
-			in.byNumber[m.reqID] = m
+			in.byNumber[m.reqID] = m.handling
 		} else {
 			if in.byText[string(m.id)] != nil {
 				return errInFlight
 			}
-			in.byText[string(m.id)] = m
+			in.byText[string(m.id)] = m.handling
 		}
 		in.requests++
 	}
 	in.bytes += size
+	switch {
+	case m.handle != nil:
+		m.handling.lane = in.laneLocked("rpc")
+	case m.method.Concurrent > 0:
+		m.handling.lane = in.link.p.concurrentLane(m.method)
+	default:
+		m.handling.lane = in.laneLocked(m.binding.lane)
+	}
 	return nil
 }
 
@@ -174,13 +185,13 @@ func (in *inbound) idle(f func()) {
 // cancel ends the context of a request in flight. Its answer follows.
 func (in *inbound) cancel(id []byte) {
 	in.mu.Lock()
-	m := in.byText[string(id)]
+	h := in.byText[string(id)]
 	if n, ok := plainNumber(id); ok {
-		m = in.byNumber[n]
+		h = in.byNumber[n]
 	}
 	in.mu.Unlock()
-	if m != nil {
-		m.cancel(context.Canceled)
+	if h != nil {
+		h.cancel(context.Canceled)
 	}
 }
 
@@ -188,16 +199,10 @@ func (in *inbound) cancel(id []byte) {
 func (in *inbound) stop() {
 	in.mu.Lock()
 	in.stopped = true
-	all := make([]*message, 0, len(in.byNumber)+len(in.byText))
-	for _, m := range in.byNumber {
-		all = append(all, m)
-	}
-	for _, m := range in.byText {
-		all = append(all, m)
-	}
+	all := slices.AppendSeq(slices.Collect(maps.Values(in.byNumber)), maps.Values(in.byText))
 	in.mu.Unlock()
-	for _, m := range all {
-		m.cancel(context.Canceled)
+	for _, h := range all {
+		h.cancel(context.Canceled)
 	}
 }
 
@@ -208,15 +213,17 @@ func (in *inbound) refuseNew() {
 	in.mu.Unlock()
 }
 
-// laneOf returns the lane of an API on this link.
-func (in *inbound) laneOf(name string) *lane {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+// laneLocked returns the lane of an API on this link.
+func (in *inbound) laneLocked(name string) *lane {
+	if in.lastLane != nil && in.lastName == name {
+		return in.lastLane
+	}
 	n := in.lanes[name]
 	if n == nil {
 		n = &lane{limit: 1, run: in.link.p.handle, wg: &in.link.p.wg}
 		in.lanes[name] = n
 	}
+	in.lastName, in.lastLane = name, n
 	return n
 }
 
@@ -226,7 +233,7 @@ func (in *inbound) follow(old *inbound) {
 	lanes := maps.Clone(old.lanes)
 	old.mu.Unlock()
 	in.mu.Lock()
-	in.lanes = lanes
+	in.lanes, in.lastLane = lanes, nil
 	in.mu.Unlock()
 }
 

@@ -10,13 +10,17 @@ type lane struct {
 	limit   int // how many run at once
 	running int
 	waiting []*message
-	run     func(*message)
+	run     func(*message, *scratch)
 	wg      *sync.WaitGroup // of whoever waits for the goroutines
 }
 
+// scratch is where the goroutine of a lane encodes.
+type scratch struct{ result, answer []byte }
+
+var scratches = sync.Pool{New: func() any { return &scratch{make([]byte, 0, 1024), make([]byte, 0, 1024)} }}
+
 // add appends a message. What bounds the lane is counted by the link, before.
 func (n *lane) add(m *message) {
-	m.lane = n
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.running < n.limit {
@@ -36,19 +40,23 @@ func (n *lane) startLocked(m *message) {
 // work runs m and then what waits, until nothing does or the turn was given up.
 func (n *lane) work(m *message) {
 	defer n.wg.Done()
+	s := scratches.Get().(*scratch)
 	for m != nil {
-		n.run(m)
-		m = n.next(m)
+		h := m.handling
+		n.run(m, s) // m is somebody else's then
+		m = n.next(h)
 	}
+	scratches.Put(s)
 }
 
-// next returns the message to run after m, or nil.
-func (n *lane) next(m *message) *message {
+// next ends a turn and returns the message to run after it, or nil.
+func (n *lane) next(h *handling) *message {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if m.freed {
+	if h.freed {
 		return nil // another goroutine has taken over
 	}
+	h.freed = true // a handler may have left somebody behind who makes calls in its name
 	if len(n.waiting) == 0 {
 		n.running--
 		return nil
@@ -65,18 +73,17 @@ func (n *lane) popLocked() *message {
 	return m
 }
 
-// free gives up the turn of a message whose handler is about to wait: the next message starts.
-func (n *lane) free(m *message) {
+// free gives up a turn whose handler is about to wait: the next message starts.
+func (n *lane) free(h *handling) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if m.freed {
+	if h.freed {
 		return
 	}
-	m.freed = true
+	h.freed = true
 	if len(n.waiting) == 0 {
 		n.running--
 		return
 	}
-	next := n.popLocked()
-	n.startLocked(next)
+	n.startLocked(n.popLocked())
 }

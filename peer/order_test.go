@@ -107,6 +107,50 @@ func TestNestedCalls(t *testing.T) {
 	})
 }
 
+// TestLeftBehind has a handler leave a goroutine behind, which calls with the handler's context when that has returned:
+// the place in the lane that such a call gives up is another message's by then, and stays so.
+func TestLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mesh := peertest.New(t)
+		a, b := mesh.Peer("a"), mesh.Peer("b")
+		l, r := api.Bind(a, pingPong), api.Bind(b, pingPong.Invert())
+		var running, most atomic.Int32
+		down.Handle(l, func(ctx context.Context, in depth) (int, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			if in.N == 0 {
+				go func() {
+					time.Sleep(time.Millisecond) // the handler has returned
+					if _, err := up.Call(context.WithoutCancel(ctx), l, api.To("b"), depth{}); err != nil {
+						t.Error(err)
+					}
+				}()
+				return 0, nil
+			}
+			time.Sleep(time.Second)
+			return 0, nil
+		})
+		up.Handle(r, func(context.Context, depth) (int, error) { return 0, nil })
+		mesh.Join(a, b)
+		if _, err := down.Call(t.Context(), r, api.To("a"), depth{0}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if _, err := down.Call(t.Context(), r, api.To("a"), depth{1}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := most.Load(); n != 1 {
+			t.Errorf("%d messages of one lane ran at once", n)
+		}
+	})
+}
+
 func TestConcurrentMethods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mesh := peertest.New(t)

@@ -185,6 +185,6 @@ func (p *Peer) tapEvent(ev Event) {
 // tapHandled records when the handlers of a notification ran.
 func (p *Peer) tapHandled(m *message, start, end time.Time) {
 	if r := p.tap.Load(); r != nil {
-		r.Add(tap.Event{Kind: tap.Handled, At: end.UnixNano(), Start: start.UnixNano(), End: end.UnixNano(), Other: m.sender, Method: m.name}, nil)
+		r.Add(tap.Event{Kind: tap.Handled, At: end.UnixNano(), Start: start.UnixNano(), End: end.UnixNano(), Other: m.handling.sender, Method: m.name}, nil)
 	}
 }

@@ -34,7 +34,7 @@ func TestTapAllocations(t *testing.T) {
 	if err := l.msg.Parse(tappedText); err != nil || l.msg.Kind != codec.Notification {
 		t.Fatal(l.msg.Kind, err)
 	}
-	m := &message{name: "lab.camera.gain", sender: l.info.Load()}
+	m := &message{name: "lab.camera.gain", handling: &handling{sender: l.info.Load()}}
 	if n := testing.AllocsPerRun(1000, func() { oneMessage(l, m) }); n != 0 {
 		t.Errorf("nobody watches: %v allocations", n)
 	}
@@ -52,7 +52,7 @@ func BenchmarkTap(b *testing.B) {
 			if err := l.msg.Parse(tappedText); err != nil {
 				b.Fatal(err)
 			}
-			m := &message{name: "lab.camera.gain", sender: l.info.Load()}
+			m := &message{name: "lab.camera.gain", handling: &handling{sender: l.info.Load()}}
 			l.p.tap.Store(ring)
 			b.ReportAllocs()
 			for b.Loop() {
