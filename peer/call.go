@@ -135,37 +135,22 @@ func (p *Peer) Request(ctx context.Context, b api.Binding, method string, to api
 	}
 	c := &f.one
 	f.start(c, links[0], dst)
-	var gone error
-	for gone == nil {
-		select {
-		case <-f.done:
-			f.deliver()
-			err := c.outcome()
-			if err == nil {
-				return c.result, nil
-			}
-			if p.mayRetry(ctx, m, c, err) {
-				return p.retry(f, b, method, params, dst, err)
-			}
-			return dst, err
-		case <-f.wake():
-			f.deliver()
-		case <-f.expired():
-			gone = context.DeadlineExceeded
-		case <-ctx.Done():
-			gone = ctx.Err()
-		}
-	}
-	if c.abandon(gone) {
+	_, gone := f.next()
+	switch {
+	case gone == nil:
+	case c.abandon(gone):
 		return dst, c.outcome()
+	default: // the answer is just coming in
+		<-f.done
+		f.deliver()
 	}
-	// The answer is just coming in.
-	<-f.done
-	f.deliver()
-	if err := c.outcome(); err != nil {
-		return dst, err
+	if err = c.outcome(); err == nil {
+		return c.result, nil
 	}
-	return c.result, nil
+	if gone == nil && p.mayRetry(ctx, m, c, err) {
+		return p.retry(f, b, method, params, dst, err)
+	}
+	return dst, err
 }
 
 // mayRetry reports whether a call may be sent once more: it is idempotent, and its link broke.
@@ -231,20 +216,14 @@ func (p *Peer) requestEach(ctx context.Context, b api.Binding, method string, to
 	}
 	var gone error
 	for len(waiting) > 0 && gone == nil {
-		select {
-		case c := <-f.done:
-			f.deliver()
-			delete(waiting, c)
-			if !yield(c) {
-				give(context.Canceled)
-				return nil
-			}
-		case <-f.wake():
-			f.deliver()
-		case <-f.expired():
-			gone = context.DeadlineExceeded
-		case <-ctx.Done():
-			gone = ctx.Err()
+		var c *call
+		if c, gone = f.next(); gone != nil {
+			break
+		}
+		delete(waiting, c)
+		if !yield(c) {
+			give(context.Canceled)
+			return nil
 		}
 	}
 	for c := range waiting {

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"peermesh/api"
@@ -18,8 +20,19 @@ const (
 	longestWait = 10 * time.Minute // also how often sessions are asked whether they are due for renewal
 )
 
-// clock is the one goroutine that looks after the time limits of all links: it sleeps until the next one is due.
-type clock struct{ wake chan struct{} }
+// clock is the one goroutine that looks after the time limits of all links and calls: it sleeps until the next one is
+// due.
+type clock struct {
+	wake chan struct{}
+	next atomic.Int64 // when it wakes up by itself, since the peer's start
+}
+
+// by has the clock look at what is due at this time.
+func (c *clock) by(at int64) {
+	if at < c.next.Load() {
+		c.nudge()
+	}
+}
 
 func (c *clock) nudge() {
 	select {
@@ -39,7 +52,10 @@ func (p *Peer) keepTime() {
 		case <-timer.C:
 		case <-p.clock.wake:
 		}
-		timer.Reset(p.tick())
+		p.clock.next.Store(math.MaxInt64) // whoever comes from now on nudges
+		wait := p.tick()
+		p.clock.next.Store(p.sinceStart() + int64(wait))
+		timer.Reset(wait)
 	}
 }
 
@@ -58,9 +74,15 @@ func (p *Peer) tick() time.Duration {
 	var ends []func()
 	end := func(l *link, reason string) { ends = append(ends, func() { l.end(reason, nil) }) }
 	var pings []*link
+	var late []*call
 	p.mu.Lock()
 	for l := range p.links {
 		last := l.lastIn.Load()
+		overdue, at := l.calls.overdue(now)
+		late = append(late, overdue...)
+		if at != 0 {
+			due(at, 0)
+		}
 		if at := l.awaiting.Load(); at != 0 && due(at, payloadFor) {
 			end(l, reasonRefused)
 		}
@@ -103,6 +125,9 @@ func (p *Peer) tick() time.Duration {
 	}
 	for _, l := range pings {
 		l.ping(nil)
+	}
+	for _, c := range late {
+		c.expire()
 	}
 	return max(next, time.Millisecond)
 }

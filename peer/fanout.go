@@ -27,10 +27,9 @@ type fanOut struct {
 	rich     []byte // with meta
 	started  time.Time
 	deadline time.Time
-	timer    *time.Timer // of the deadline, where the context has none
-	timed    bool        // timer runs
-	one      call        // of Request
-	room     [1]*link    // likewise
+	due      int64    // the deadline, since the peer's start, where the context has none; else 0
+	one      call     // of Request
+	room     [1]*link // likewise
 }
 
 // newFanOut makes ready for calls to n peers, which end with ctx, or after timeout where that has no deadline.
@@ -46,12 +45,8 @@ func (p *Peer) newFanOut(ctx context.Context, wire string, params []byte, timeou
 	if at, ok := ctx.Deadline(); ok {
 		f.deadline = at
 	} else {
-		f.deadline, f.timed = f.started.Add(timeout), true
-		if f.timer == nil {
-			f.timer = time.NewTimer(timeout)
-		} else {
-			f.timer.Reset(timeout)
-		}
+		f.deadline = f.started.Add(timeout)
+		f.due = int64(f.deadline.Sub(p.start))
 	}
 	if report, ok := ctx.Value(api.ProgressKey{}).(func(json.RawMessage)); ok {
 		f.report = report
@@ -65,24 +60,33 @@ func (p *Peer) newFanOut(ctx context.Context, wire string, params []byte, timeou
 
 // free lets the fanOut go. Whatever of its calls is needed has been taken out of it.
 func (f *fanOut) free() {
-	if f.timed {
-		f.timer.Stop()
-	}
-	done, timer, plain, rich := f.done, f.timer, f.plain, f.rich
+	done, plain, rich := f.done, f.plain, f.rich
 	if cap(done) > 1 || len(done) > 0 || !worthKeeping(plain) || !worthKeeping(rich) {
 		return // an answer may still come to where nobody waits, or it has grown too large
 	}
 	pool := &f.p.fanOuts
-	*f = fanOut{done: done, timer: timer, plain: plain[:0], rich: rich[:0]}
+	*f = fanOut{done: done, plain: plain[:0], rich: rich[:0]}
 	pool.Put(f)
 }
 
-// expired is the deadline's channel; nil where the context has one of its own.
-func (f *fanOut) expired() <-chan time.Time {
-	if !f.timed {
-		return nil
+// next waits for a call that has its outcome, and delivers progress meanwhile. The error is the context's; the deadline
+// of a call whose context has none is the clock's affair.
+func (f *fanOut) next() (*call, error) {
+	ended := f.ctx.Done()
+	if ended == nil && f.progress == nil {
+		return <-f.done, nil
 	}
-	return f.timer.C
+	for {
+		select {
+		case c := <-f.done:
+			f.deliver()
+			return c, nil
+		case <-f.wake():
+			f.deliver()
+		case <-ended:
+			return nil, f.ctx.Err()
+		}
+	}
 }
 
 func (f *fanOut) wake() <-chan struct{} {
@@ -125,7 +129,7 @@ func (f *fanOut) text(l *link) []byte {
 
 // start sends the request to one peer as the call c. Whatever goes wrong is the call's outcome.
 func (f *fanOut) start(c *call, l *link, dst []byte) {
-	*c = call{id: f.id, method: f.wire, link: l, to: l.info.Load(), done: f.done, started: f.started, dst: dst, progress: f.progress}
+	*c = call{id: f.id, method: f.wire, link: l, to: l.info.Load(), done: f.done, started: f.started, due: f.due, dst: dst, progress: f.progress}
 	c.signed = l.signs()
 	text := f.text(l)
 	err := f.p.sendable(text)
@@ -136,8 +140,12 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 		err = api.ErrGone
 	}
 	if err == nil {
-		c.number, err = l.pushNow(text, security.Outgoing{To: l.to()}, ordinary, f.about())
-		if c.notSent = err != nil; c.notSent && !l.calls.give(c, false) {
+		var number uint64
+		if number, err = l.pushNow(text, security.Outgoing{To: l.to()}, ordinary, f.about()); err == nil {
+			c.number.Store(number + 1) // the clock may end it from now on
+			return
+		}
+		if !l.calls.give(c, false) {
 			return // the link ended in between and has finished it
 		}
 		switch err {
@@ -148,10 +156,8 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 			return
 		}
 	}
-	if err != nil {
-		c.notSent = true
-		c.finish(nil, err)
-	}
+	c.notSent = true
+	c.finish(nil, err)
 }
 
 // about is what the tap shall know of a request.
@@ -169,17 +175,34 @@ func (c *call) abandon(why error) bool {
 	if c.notSent {
 		return false
 	}
-	taken := c.link.out.take(c.number)
+	taken := c.takeBack()
 	if !c.link.calls.give(c, !taken) {
 		return false
 	}
+	c.givenUp(why, taken)
+	return true
+}
+
+// takeBack takes the request back. It reports whether that was in time: whether nothing of it was written.
+func (c *call) takeBack() bool {
+	number := c.number.Load()
+	return number == 0 || c.link.out.take(number-1)
+}
+
+// expire ends a call that was taken out because its deadline has passed.
+func (c *call) expire() {
+	c.givenUp(context.DeadlineExceeded, c.takeBack())
+	c.done <- c
+}
+
+// givenUp says why there will be no answer, and tells the other end, unless it has never heard of the request.
+func (c *call) givenUp(why error, taken bool) {
 	c.err, c.notSent = why, taken
 	c.link.p.tapFailed(c, why)
 	if taken {
-		return true
+		return
 	}
 	cancel := append([]byte(`{"id":`), strconv.AppendUint(nil, c.id, 10)...)
 	text := codec.AppendNotification(nil, methodCancel, append(cancel, '}'), nil)
 	_ = c.link.push(text, security.Outgoing{To: c.link.to()}, urgent) // a link that has ended cancels by itself
-	return true
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	mrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -121,6 +122,7 @@ func New(cfg Config) (*Peer, error) {
 		refusals: newLimiter(rate.Every(time.Minute), 1), seen: security.NewHellos(), clock: clock{wake: make(chan struct{}, 1)}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.ids.Store(mrand.Uint64N(1 << 48))
+	p.clock.next.Store(math.MaxInt64) // it has not looked yet
 	p.bindings.Store(&map[string]*bound{})
 	p.members.Store(&[]*link{})
 	if err := p.openFiles(); err != nil {

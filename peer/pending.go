@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"peermesh/api"
@@ -21,6 +22,7 @@ type pending struct {
 	mu     sync.Mutex
 	calls  map[uint64]*call // nil for a call that was given up
 	given  []uint64         // ids given up, oldest first; at most maxGivenUp
+	due    int64            // no deadline is earlier, as time since the peer's start; 0: there is none
 	closed bool
 }
 
@@ -34,11 +36,12 @@ type call struct {
 	method   string
 	link     *link
 	to       *api.Info
-	number   uint64 // in the link's queue
+	number   atomic.Uint64 // one more than its number in the link's queue; 0: it is not there yet
 	signed   bool
 	notSent  bool       // nothing of it was written
 	done     chan *call // gets the call, once, when it has its outcome; has room for it
 	started  time.Time
+	due      int64 // its deadline, as time since the peer's start; 0: somebody else looks after it
 	dst      []byte
 	result   []byte
 	handler  time.Duration // how long the handler ran, as the peer says
@@ -55,8 +58,40 @@ func (p *pending) add(c *call) bool {
 		return false
 	}
 	p.calls[c.id] = c
+	if c.due != 0 && (p.due == 0 || c.due < p.due) {
+		p.due = c.due
+		c.link.p.clock.by(c.due)
+	}
 	c.link.in.nudge() // its answer must get through
 	return true
+}
+
+// overdue takes out the calls whose deadline has passed, and returns when it has to be asked again; 0: not at all.
+func (p *pending) overdue(now int64) (late []*call, due int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.due == 0 || p.due > now {
+		return nil, p.due
+	}
+	p.due = 0
+	for id, c := range p.calls {
+		if c == nil || c.due == 0 {
+			continue
+		}
+		due := c.due
+		if due <= now {
+			if c.number.Load() > 0 {
+				late = append(late, c)
+				p.giveLocked(id)
+				continue
+			}
+			due = now + 1 // it is being queued at this moment
+		}
+		if p.due == 0 || due < p.due {
+			p.due = due
+		}
+	}
+	return late, p.due
 }
 
 // give takes a call out whose answer nobody waits for any more. It reports whether the call was still waiting.
@@ -70,12 +105,16 @@ func (p *pending) give(c *call, reserve bool) bool {
 		delete(p.calls, c.id)
 		return true
 	}
-	p.calls[c.id] = nil
-	if p.given = append(p.given, c.id); len(p.given) > maxGivenUp {
+	p.giveLocked(c.id)
+	return true
+}
+
+func (p *pending) giveLocked(id uint64) {
+	p.calls[id] = nil
+	if p.given = append(p.given, id); len(p.given) > maxGivenUp {
 		delete(p.calls, p.given[0])
 		p.given = append(p.given[:0], p.given[1:]...)
 	}
-	return true
 }
 
 // take takes out the call that an answer belongs to. late says that it was given up.
@@ -166,7 +205,7 @@ func (c *call) failure() error {
 		return remote
 	}
 	how := api.ErrOutcomeUnknown
-	if c.notSent || errors.Is(c.err, api.ErrGone) && c.link.out.take(c.number) {
+	if c.notSent || errors.Is(c.err, api.ErrGone) && c.takeBack() {
 		how = api.ErrNotSent
 	}
 	return callError(c.to, c.method, how, c.err)
