@@ -17,9 +17,9 @@ type asker struct{}
 type asked struct{}
 
 var (
-	waits = api.Define[asked, asker]("test.waits", "1", "Calls that wait for different times.")
-	briefly  = api.IncomingCall[depth, int](waits, "briefly", "Wait a second at most.", api.Timeout(time.Second), api.Concurrent(8))
-	patient  = api.IncomingCall[depth, int](waits, "patiently", "Wait as long as ever.", api.Concurrent(8))
+	waits   = api.Define[asked, asker]("test.waits", "1", "Calls that wait for different times.")
+	briefly = api.IncomingCall[depth, int](waits, "briefly", "Wait a second at most.", api.Timeout(time.Second), api.Concurrent(8))
+	patient = api.IncomingCall[depth, int](waits, "patiently", "Wait as long as ever.", api.Concurrent(8))
 )
 
 // TestMethodTimeouts has calls under contexts without a deadline wait for answers that do not come in time: each ends

@@ -19,7 +19,7 @@ type handling struct {
 	link    *link
 	sender  *api.Info
 	lane    *lane
-	freed   bool        // it was given up, or is over; guarded by the lane
+	freed   atomic.Bool // the turn was given up, or is over
 	ended   atomic.Bool // err is set
 	expires time.Time   // the caller's deadline by our clock; zero: none
 
@@ -32,6 +32,10 @@ type handling struct {
 }
 
 type afterFunc struct{ f func() }
+
+// endTurn ends the turn in the lane. It reports false where it has ended before: a handler that waits gives it up, and
+// may leave somebody behind who makes calls in its name when it is over. Who hears true has to see to the next message.
+func (h *handling) endTurn() bool { return h.freed.CompareAndSwap(false, true) }
 
 // over takes the message away and ends the context.
 func (h *handling) over() {

@@ -6,12 +6,18 @@ import "sync"
 // of each link, and one for each method that api.Concurrent lets out of the order. A lane has no goroutine while it
 // is empty.
 type lane struct {
+	limit int // how many run at once
+	run   func(*message, *scratch)
+	wg    *sync.WaitGroup // of whoever waits for the goroutines
+
 	mu      sync.Mutex
-	limit   int // how many run at once
 	running int
 	waiting []*message
-	run     func(*message, *scratch)
-	wg      *sync.WaitGroup // of whoever waits for the goroutines
+
+	// Of the one whose turn it is, where the limit is one: what he has taken from waiting, so that he need not take the
+	// lock for each message while others are added.
+	taken []*message
+	at    int // of the first of them that has not run
 }
 
 // scratch is where the goroutine of a lane encodes.
@@ -25,14 +31,14 @@ func (n *lane) add(m *message) {
 	defer n.mu.Unlock()
 	if n.running < n.limit {
 		n.running++
-		n.startLocked(m)
+		n.start(m)
 		return
 	}
 	n.waiting = append(n.waiting, m)
 }
 
-// startLocked runs m, and what comes after it, on a goroutine of its own.
-func (n *lane) startLocked(m *message) {
+// start runs m, and what comes after it, on a goroutine of its own.
+func (n *lane) start(m *message) {
 	n.wg.Add(1)
 	go n.work(m)
 }
@@ -44,46 +50,54 @@ func (n *lane) work(m *message) {
 	for m != nil {
 		h := m.handling
 		n.run(m, s) // m is somebody else's then
-		m = n.next(h)
+		if !h.endTurn() {
+			break // another goroutine has taken over
+		}
+		m = n.next()
 	}
 	scratches.Put(s)
 }
 
-// next ends a turn and returns the message to run after it, or nil.
-func (n *lane) next(h *handling) *message {
+// free gives up the turn of a message whose handler is about to wait: the next message starts.
+func (n *lane) free(h *handling) {
+	if !h.endTurn() {
+		return
+	}
+	if m := n.next(); m != nil {
+		n.start(m)
+	}
+}
+
+// next returns the message to run after one whose turn the caller has ended, or nil.
+func (n *lane) next() *message {
+	if n.limit == 1 && n.at < len(n.taken) {
+		return n.pop()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h.freed {
-		return nil // another goroutine has taken over
-	}
-	h.freed = true // a handler may have left somebody behind who makes calls in its name
 	if len(n.waiting) == 0 {
 		n.running--
+		if cap(n.taken) > keepWaiting {
+			n.taken, n.at = nil, 0
+		}
 		return nil
 	}
-	return n.popLocked()
+	if n.limit > 1 {
+		m := n.waiting[0]
+		n.waiting[0] = nil
+		n.waiting = n.waiting[1:]
+		return m
+	}
+	n.taken, n.waiting, n.at = n.waiting, n.taken[:0], 0
+	return n.pop()
 }
 
-func (n *lane) popLocked() *message {
-	m := n.waiting[0]
-	n.waiting[0] = nil
-	if n.waiting = n.waiting[1:]; len(n.waiting) == 0 {
-		n.waiting = nil
-	}
+// keepWaiting is how many places an empty lane keeps.
+const keepWaiting = 64
+
+func (n *lane) pop() *message {
+	m := n.taken[n.at]
+	n.taken[n.at] = nil
+	n.at++
 	return m
-}
-
-// free gives up a turn whose handler is about to wait: the next message starts.
-func (n *lane) free(h *handling) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if h.freed {
-		return
-	}
-	h.freed = true
-	if len(n.waiting) == 0 {
-		n.running--
-		return
-	}
-	n.startLocked(n.popLocked())
 }
