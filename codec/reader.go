@@ -24,8 +24,10 @@ var ErrNoFraming = errors.New("codec: no frame delimiter in the first bytes")
 
 // Reader reads frames from a stream. It is for one goroutine.
 //
-// Its buffer grows with what was really received, whatever lengths are announced, to at most 4 KiB above the limit,
-// and is given back when it is large and empty; above 64 KiB it grows at once to what it was when it was given back. In steady state it allocates nothing, except in Terse.
+// Its buffer grows with what was really received, whatever lengths are announced, to at most 4 KiB above the limit. It
+// begins with 4 KiB and has 16 where more comes than that at a time. It is given back when it is empty and above 64 KiB,
+// and grows at once to what it was then; a smaller one when little came several times. In steady state a Reader allocates
+// nothing, except in Terse.
 type Reader struct {
 	// Reserve, when set, is asked before the buffer grows to a size, and told with the size 0 when it was given back.
 	// An error ends reading: Next returns it.
@@ -48,6 +50,8 @@ type Reader struct {
 	start    int
 	end      int
 	large    int  // what was in the buffer that was given back last
+	full     bool // the last read has filled the buffer
+	little   int  // reads in a row that a far smaller buffer had been enough for
 	from     int  // for the next Cut, relative to start
 	skip     bool // an oversized frame is being skipped
 	state    SkipState
@@ -57,7 +61,9 @@ type Reader struct {
 
 const (
 	readerBuffer = 4 << 10
+	busyBuffer   = 16 << 10 // where the stream fills the first one
 	keepBuffer   = 64 << 10 // a larger buffer is given back once it is empty
+	littleReads  = 8        // after so many a buffer above readerBuffer is given back
 
 	// maxOverhead bounds what stands around a frame: LSP headers, delimiters, the spaces that terse drops.
 	maxOverhead = 4 << 10
@@ -208,8 +214,10 @@ func (r *Reader) fill() {
 	if r.start == r.end {
 		last := r.end
 		r.start, r.end = 0, 0
-		if len(r.buf) > keepBuffer {
-			r.large = last
+		if len(r.buf) > keepBuffer || len(r.buf) > readerBuffer && r.little >= littleReads {
+			if len(r.buf) > keepBuffer {
+				r.large = last
+			}
 			r.give()
 			r.buf = nil
 			if !r.reserve(0) {
@@ -221,13 +229,18 @@ func (r *Reader) fill() {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	if r.end == len(r.buf) && !r.grow() {
+	if (r.end == len(r.buf) || r.full && len(r.buf) == readerBuffer) && !r.grow() {
 		return
 	}
 	for range 100 { // as package bufio does
 		n, err := r.src.Read(r.buf[r.end:])
 		r.end += n
 		r.err = err
+		if r.full = r.end == len(r.buf); n > readerBuffer/4 {
+			r.little = 0
+		} else {
+			r.little++
+		}
 		if n > 0 || err != nil {
 			return
 		}
@@ -235,12 +248,15 @@ func (r *Reader) fill() {
 	r.err = io.ErrNoProgress
 }
 
-// grow doubles the buffer, up to what the largest frame and its overhead take; one that grows large goes at once to what
-// the large frame before it took. It reports whether that may be.
+// grow doubles the buffer, up to what the largest frame and its overhead take; the first one goes to busyBuffer at once,
+// one that grows large to what the large frame before it took. It reports whether that may be.
 func (r *Reader) grow() bool {
 	size := 2 * len(r.buf)
-	if len(r.buf) >= keepBuffer {
+	switch {
+	case len(r.buf) >= keepBuffer:
 		size = max(size, r.large+r.large/8)
+	case r.full && len(r.buf) == readerBuffer:
+		size = busyBuffer
 	}
 	size = max(readerBuffer, min(size, r.limit+maxOverhead), len(r.buf)+1)
 	if !r.reserve(size) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -357,6 +358,49 @@ func TestReaderMemory(t *testing.T) {
 		t.Error(err, announced)
 	}
 }
+
+// TestReaderBusy has a larger buffer where much comes at a time, and the small one again when little does.
+func TestReaderBusy(t *testing.T) {
+	t.Parallel()
+	frame := append(bytes.Repeat([]byte("x"), 99), 0)
+	left := 0 // bytes that are there to be read
+	given := 0
+	r := codec.NewReader(readerFunc(func(p []byte) (int, error) {
+		n := min(left, len(p))
+		for i := range n {
+			p[i] = frame[(given+i)%len(frame)]
+		}
+		left, given = left-n, given+n
+		return n, nil
+	}), codec.NUL, 1<<20)
+	var sizes []int
+	r.Reserve = func(size int) error { sizes = append(sizes, size); return nil }
+	take := func(n int) {
+		t.Helper()
+		for left = n * len(frame); n > 0; n-- {
+			if got, err := r.Next(); err != nil || len(got) != len(frame)-1 {
+				t.Fatalf("%q, %v", got, err)
+			}
+		}
+	}
+	take(10)
+	take(1000)
+	take(1000)
+	if want := []int{4 << 10, 16 << 10}; !slices.Equal(sizes, want) {
+		t.Errorf("a busy stream has buffers of %v, want %v", sizes, want)
+	}
+	sizes = nil
+	for range 20 {
+		take(1)
+	}
+	if want := []int{0, 4 << 10}; !slices.Equal(sizes, want) {
+		t.Errorf("then a quiet one has %v, want %v", sizes, want)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestReaderReserve(t *testing.T) {
 	t.Parallel()

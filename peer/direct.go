@@ -3,6 +3,7 @@ package peer
 import (
 	"net"
 	"syscall"
+	"time"
 )
 
 // direct is how whoever sends a message writes it himself, where that does not take any waiting. To wake the flusher
@@ -68,7 +69,7 @@ func (d *direct) noteFlush(messages int) {
 
 // writeNow writes what has just been queued, and reports whether it is written. If not, the flusher has to be woken.
 // It does not wait: neither for the other end nor for the flusher.
-func (l *link) writeNow() bool {
+func (l *link) writeNow(now time.Time) bool {
 	if l.direct.conn == nil || !l.writing.TryLock() {
 		return false
 	}
@@ -98,7 +99,7 @@ func (l *link) writeNow() bool {
 	defer func() { l.wbuf = keep(buf) }() // not before it is written
 	l.out.handed(messages, bytes)
 	l.direct.noteFlush(messages)
-	l.setDeadline()
+	l.setDeadline(now)
 	n, err := l.direct.write(buf)
 	if err != nil {
 		l.broken = err

@@ -35,7 +35,7 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	if reserved(m.Method) {
 		return l.notifiedOwn(m, v, frame)
 	}
-	b, method := l.p.lookup(m.Method)
+	b, method := l.lookup(m.Method)
 	if method == nil {
 		l.p.stats.unhandled.Add(1)
 		l.p.tapUnknown(l, m)
@@ -61,7 +61,7 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 	if reserved(m.Method) {
 		return l.requestedOwn(m, v, frame, secinfo, batch)
 	}
-	b, method := l.p.lookup(m.Method)
+	b, method := l.lookup(m.Method)
 	if method == nil {
 		// A stranger is not told which methods exist: unknown and forbidden look alike to a guest.
 		l.p.tapUnknown(l, m)
@@ -119,6 +119,27 @@ func (p *Peer) concurrentLane(m *api.Method) *lane {
 	}
 	n, _ := p.lanes.LoadOrStore(m, &lane{limit: m.Concurrent, run: p.handle, wg: &p.wg})
 	return n.(*lane)
+}
+
+// found is what a method was found to be.
+type found struct {
+	bindings *map[string]*bound // where it was looked up
+	name     []byte
+	binding  *bound
+	method   *api.Method
+}
+
+// lookup finds the bound API that handles a method. Often it is the one that the link has asked for before.
+func (l *link) lookup(method []byte) (*bound, *api.Method) {
+	bindings := l.p.bindings.Load()
+	if f := &l.found; f.bindings != bindings || !bytes.Equal(f.name, method) {
+		b, m := l.p.lookup(method)
+		if m == nil {
+			return nil, nil
+		}
+		*f = found{bindings, append(f.name[:0], method...), b, m}
+	}
+	return l.found.binding, l.found.method
 }
 
 // lookup finds the bound API that handles a method.
@@ -256,11 +277,12 @@ func (p *Peer) answer(m *message, s *scratch, result []byte, err error, took tim
 		m.batch.arrived()
 		return
 	}
-	a := p.aboutAt(m.started.Add(took))
+	ended := m.started.Add(took)
+	a := p.aboutAt(ended)
 	if a.queued > 0 {
-		a.start, a.end, a.quiet = m.started.UnixNano(), m.started.Add(took).UnixNano(), m.name == security.MethodEnroll || tap.Own(m.name) // the mesh's key; the tap itself
+		a.start, a.end, a.quiet = m.started.UnixNano(), ended.UnixNano(), m.name == security.MethodEnroll || tap.Own(m.name) // the mesh's key; the tap itself
 	}
-	_, _ = l.pushNow(text, m.verdict.Reply(), answer, a) // a link that has ended needs none
+	_, _ = l.pushNow(ended, text, m.verdict.Reply(), answer, a) // a link that has ended needs none
 }
 
 // ownError returns the error object that a handler's outcome is answered with, nil for a result.

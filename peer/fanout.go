@@ -141,7 +141,7 @@ func (f *fanOut) start(c *call, l *link, dst []byte) {
 	}
 	if err == nil {
 		var number uint64
-		if number, err = l.pushNow(text, security.Outgoing{To: l.to()}, ordinary, f.about()); err == nil {
+		if number, err = l.pushNow(f.started, text, security.Outgoing{To: l.to()}, ordinary, f.about()); err == nil {
 			c.number.Store(number + 1) // the clock may end it from now on
 			return
 		}

@@ -79,6 +79,7 @@ type link struct {
 	readAt   time.Time           // when what is being taken in was read
 	seqIn    uint64              // messages taken in; in a session their numbers
 	msg      codec.Message
+	found    found
 	verdict  security.Verdict
 	kind     func([]byte) security.Kind // kindOf, made once
 	parsed   bool                       // msg holds the payload, or parseErr says why not
@@ -354,8 +355,8 @@ func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
 }
 
 // pushNow queues a message that is best written at once. It is not for the reader.
-func (l *link) pushNow(text []byte, out security.Outgoing, u urgency, a about) (number uint64, err error) {
-	if number, _, err = l.out.add(text, out, nil, u, a); err == nil && !l.writeNow() {
+func (l *link) pushNow(now time.Time, text []byte, out security.Outgoing, u urgency, a about) (number uint64, err error) {
+	if number, _, err = l.out.add(text, out, nil, u, a); err == nil && !l.writeNow(now) {
 		l.out.rouse()
 	}
 	return number, err

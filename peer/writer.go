@@ -131,14 +131,14 @@ func (l *link) protect(buf []byte, f codec.Framing, it *item, text []byte) ([]by
 }
 
 func (l *link) write(buf []byte) error {
-	l.setDeadline()
+	l.setDeadline(time.Now())
 	_, err := l.conn.Write(buf)
 	return err
 }
 
 // setDeadline moves the deadline of writing on, now and then: it is as late as said, or a second earlier.
-func (l *link) setDeadline() {
-	if now := time.Now(); now.Sub(l.deadlineSet) > time.Second {
+func (l *link) setDeadline(now time.Time) {
+	if now.Sub(l.deadlineSet) > time.Second {
 		l.deadlineSet = now
 		_ = l.conn.SetWriteDeadline(now.Add(writeDeadline)) // a connection without deadlines is a local one
 	}
