@@ -190,7 +190,7 @@ func (p *Peer) handle(m *message, s *scratch) {
 	} else if timed {
 		p.tapHandled(m, started, ended)
 	}
-	l.in.finished(m, size)
+	s.done.add(&l.in, m, size)
 	m.retire()
 	if result != nil {
 		s.result = emptied(result)

@@ -142,18 +142,51 @@ func (in *inbound) release(m *message, size int) {
 	}
 }
 
-// finished lets a message go: a notification that was handled, a request whose answer is queued. size is what it had
-// when it came.
-func (in *inbound) finished(m *message, size int) {
-	in.mu.Lock()
-	if m.request {
-		in.answering--
-		in.answeringBytes -= size
-	} else {
-		in.bytes -= size
-		in.notes--
-		in.dropping = in.dropping && in.notes > in.link.p.cfg.Limits.QueuedIn/2
+// finished is messages of one link that are to be let go: notifications that were handled, requests whose answers are
+// queued. Where many come, that is said of several at once.
+type finished struct {
+	in              *inbound
+	notes, requests int
+	bytes           [2]int // of notes, of requests
+}
+
+// finishedFew is how large a part of what a link may hold is let go late at most.
+const finishedFew = 64
+
+// add counts a message. size is what it had when it came.
+func (f *finished) add(in *inbound, m *message, size int) {
+	if f.in != in {
+		f.tell()
+		f.in = in
 	}
+	limits := &in.link.p.cfg.Limits
+	if m.request {
+		f.requests++
+		f.bytes[1] += size
+	} else {
+		f.notes++
+		f.bytes[0] += size
+	}
+	if f.notes*finishedFew > limits.QueuedIn || f.requests*finishedFew > limits.Calls || (f.bytes[0]+f.bytes[1])*finishedFew > limits.QueuedBytes {
+		f.tell()
+	}
+}
+
+// tell lets go what was counted.
+func (f *finished) tell() {
+	if f.in != nil {
+		f.in.finished(f)
+		*f = finished{}
+	}
+}
+
+func (in *inbound) finished(f *finished) {
+	in.mu.Lock()
+	in.answering -= f.requests
+	in.answeringBytes -= f.bytes[1]
+	in.bytes -= f.bytes[0]
+	in.notes -= f.notes
+	in.dropping = in.dropping && in.notes > in.link.p.cfg.Limits.QueuedIn/2
 	in.nudge()
 	var idle func()
 	if in.idleLocked() {

@@ -20,10 +20,13 @@ type lane struct {
 	at    int // of the first of them that has not run
 }
 
-// scratch is where the goroutine of a lane encodes.
-type scratch struct{ result, answer []byte }
+// scratch is where the goroutine of a lane encodes, and what it has finished and not said yet.
+type scratch struct {
+	result, answer []byte
+	done           finished
+}
 
-var scratches = sync.Pool{New: func() any { return &scratch{make([]byte, 0, 1024), make([]byte, 0, 1024)} }}
+var scratches = sync.Pool{New: func() any { return &scratch{result: make([]byte, 0, 1024), answer: make([]byte, 0, 1024)} }}
 
 // add appends a message. What bounds the lane is counted by the link, before.
 func (n *lane) add(m *message) {
@@ -53,8 +56,9 @@ func (n *lane) work(m *message) {
 		if !h.endTurn() {
 			break // another goroutine has taken over
 		}
-		m = n.next()
+		m = n.next(&s.done)
 	}
+	s.done.tell()
 	scratches.Put(s)
 }
 
@@ -63,15 +67,18 @@ func (n *lane) free(h *handling) {
 	if !h.endTurn() {
 		return
 	}
-	if m := n.next(); m != nil {
+	if m := n.next(nil); m != nil {
 		n.start(m)
 	}
 }
 
 // next returns the message to run after one whose turn the caller has ended, or nil.
-func (n *lane) next() *message {
+func (n *lane) next(done *finished) *message {
 	if n.limit == 1 && n.at < len(n.taken) {
 		return n.pop()
+	}
+	if done != nil {
+		done.tell() // who waits for room need not wait for the next handler
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
