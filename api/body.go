@@ -23,6 +23,7 @@ type body struct {
 	check  *check
 	fields []string // a struct's members in order
 	valid  validity
+	nulls  bool      // its JSON may hold a null
 	boxes  sync.Pool // of *T
 }
 
@@ -57,7 +58,7 @@ func (w *schemas) body(t reflect.Type) (*body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &body{schema: s, typ: t, check: compileCheck(s)}
+	b := &body{schema: s, typ: t, check: compileCheck(s), nulls: writesNull(t, map[reflect.Type]bool{})}
 	if t.PkgPath() != "" && !strings.Contains(t.Name(), "[") {
 		b.name = t.Name() // built-in and generic types have no name worth showing
 	}
@@ -71,6 +72,34 @@ func (w *schemas) body(t reflect.Type) (*body, error) {
 		b.valid = validatePointer
 	}
 	return b, nil
+}
+
+// writesNull reports whether the JSON of a value may hold a null. Types that write their own JSON may.
+func writesNull(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	if implements(t, writesJSON) {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Bool, reflect.String,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
+		reflect.Float32, reflect.Float64:
+		return false
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if strings.Contains(f.Tag.Get("json"), "emitnull") || writesNull(f.Type, seen) {
+				return true
+			}
+		}
+		return false
+	case reflect.Array, reflect.Slice, reflect.Map: // one that is nil is written as an empty one
+		return writesNull(t.Elem(), seen)
+	}
+	return true
 }
 
 // paramsBody is the body of params: JSON-RPC takes an object or an array.
@@ -142,7 +171,7 @@ func encode[T any](b *body, method string, dst []byte, v *T) (out []byte, err er
 	if err != nil {
 		return dst, violations{encodeViolation(err)}
 	}
-	if b.check == nil || !b.check.limits && !bytes.Contains(out[start:], []byte("null")) {
+	if b.check == nil || !b.check.limits && !(b.nulls && bytes.Contains(out[start:], []byte("null"))) {
 		return out, nil // every member of a Go value is there, and of its type
 	}
 	return out, asError(b.check.verify(out[start:], false))

@@ -16,7 +16,7 @@ import (
 // something is wrong. A nil check demands nothing.
 //
 // What decoding into the Go type finds by itself is looked for only where the text holds a null, which decoding would
-// take for a zero: so a method without constraints costs one search for the word.
+// take for a zero: a method without constraints costs one search for the word.
 type check struct {
 	types              typeSet // 0: any
 	min, max           *bound

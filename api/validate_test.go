@@ -165,6 +165,53 @@ func TestHostileTypes(t *testing.T) {
 	}
 }
 
+// TestNullsWithin: a null where the definition has none is found wherever it stands, also where nothing else is demanded; decoding
+// would take it for a zero.
+func TestNullsWithin(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		X string `json:"x,omitzero"`
+	}
+	type some struct {
+		Must int             `json:"must"`
+		Text string          `json:"text,omitempty"`
+		List []int           `json:"list,omitempty"`
+		In   inner           `json:"in,omitzero"`
+		Map  map[string]bool `json:"map,omitempty"`
+		Ptr  *int            `json:"ptr,omitempty"`
+		Any  any             `json:"any,omitempty"`
+	}
+	d := api.Define[near, far]("t", "1", "")
+	c := api.IncomingCall[some, some](d, "m", "")
+	free := api.IncomingCall[inner, int](d, "free", "")
+	a := api.Bind(new(network).node("a"), d)
+	c.Handle(a, func(_ context.Context, p some) (some, error) { return p, nil })
+	free.Handle(a, func(context.Context, inner) (int, error) { return 0, nil })
+	for params, want := range map[string]string{
+		`{"must":null}`:                             "/must must be an integer",
+		`{"must":1,"text":null}`:                    "/text must be a string",
+		`{"must":1,"list":[1,null]}`:                "/list/1 must be an integer",
+		`{"must":1,"in":{"x":null}}`:                "/in/x must be a string",
+		`{"must":1,"in":null}`:                      "/in must be an object",
+		`{"must":1,"map":{"k":null}}`:               "/map/k must be a boolean",
+		`{"must":1,"map":{"k":true},"text":"null"}`: "",
+		`{"must":1,"ptr":null}`:                     "",
+		`{"must":1,"any":[null]}`:                   "",
+		`{"must":1,"more":{"null":null}}`:           "",
+	} {
+		_, err := a.Binding().Dispatch(t.Context(), "m", []byte(params), nil)
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", params, got, want)
+		}
+	}
+	for params, want := range map[string]string{`{"x":null}`: "/x must be a string", `{}`: ""} {
+		_, err := a.Binding().Dispatch(t.Context(), "free", []byte(params), nil)
+		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", params, got, want)
+		}
+	}
+}
+
 // A slice or map that is nil goes as an empty one: params are structured.
 func TestNilParams(t *testing.T) {
 	t.Parallel()

@@ -26,12 +26,12 @@ const (
 // verify returns what in raw breaks the check. strict looks at the types of all values, also where decoding would.
 // What is no JSON is left to decoding.
 func (k *check) verify(raw []byte, strict bool) []violation {
-	if k == nil {
+	if k == nil || !strict && !k.demands && !bytes.Contains(raw, []byte("null")) {
 		return nil
 	}
-	w := walk{all: strict || bytes.Contains(raw, []byte("null"))}
+	w := walk{all: strict}
 	w.value(k, skipSpace(raw))
-	if len(w.bad) > 0 && !w.all { // say all that is wrong
+	if (len(w.bad) > 0 || w.null) && !w.all { // say all that is wrong
 		return k.verify(raw, true)
 	}
 	return w.bad
@@ -41,6 +41,7 @@ func (k *check) verify(raw []byte, strict bool) []violation {
 type walk struct {
 	bad   []violation
 	all   bool // look at every value; else only where something more than types is demanded
+	null  bool // there may be a null where nothing more is demanded
 	stop  bool // enough violations, or no JSON
 	depth int
 }
@@ -52,8 +53,13 @@ func (w *walk) value(k *check, b []byte) []byte {
 		}
 		k = k.elem
 	}
-	if k == nil || !w.all && !k.demands || len(b) == 0 {
+	if k == nil || len(b) == 0 {
 		return w.skip(b)
+	}
+	if !w.all && !k.demands {
+		rest := w.skip(b)
+		w.null = w.null || mayBeNull(b[:len(b)-len(rest)])
+		return rest
 	}
 	switch b[0] {
 	case '{':
@@ -89,6 +95,17 @@ func (w *walk) value(k *check, b []byte) []byte {
 	}
 	w.complain("", "must be "+k.types.String())
 	return w.skip(b)
+}
+
+// mayBeNull reports whether a value is null, or may have one in it.
+func mayBeNull(value []byte) bool {
+	switch {
+	case len(value) == 0:
+		return false
+	case value[0] == '{', value[0] == '[':
+		return bytes.Contains(value, []byte("null"))
+	}
+	return value[0] == 'n'
 }
 
 func (k *check) allows(t typeSet) bool { return k.types == 0 || k.types&t != 0 }
