@@ -172,7 +172,7 @@ func (f *fanOut) about() about {
 
 // abandon gives up a call. It reports false when the answer was faster.
 func (c *call) abandon(why error) bool {
-	if c.notSent {
+	if c.number.Load() == 0 { // it could not be sent
 		return false
 	}
 	taken := c.takeBack()
