@@ -93,6 +93,7 @@ func (p *Peer) startTap(_ context.Context, m *message, dst []byte) ([]byte, erro
 		return dst, &api.Error{Code: api.CodeForbidden, Message: "forbidden: this peer shows nothing of its messages"}
 	}
 	ring, release := p.useTap()
+	follower := ring.Follow(false) // what is said from now on: whoever sees a watcher in Watchers relies on it
 	ctx, cancel := context.WithCancel(p.ctx)
 	started := false
 	p.change(func() {
@@ -112,10 +113,10 @@ func (p *Peer) startTap(_ context.Context, m *message, dst []byte) ([]byte, erro
 	})
 	if !started {
 		cancel()
+		follower.Close()
 		release()
 		return dst, errBusy
 	}
-	follower := ring.Follow(false)
 	p.wg.Go(func() {
 		defer release()
 		defer follower.Close()
