@@ -48,8 +48,33 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	}
 	msg := l.newMessage(m, v, secinfo)
 	msg.binding, msg.method, msg.name = b, method, method.Wire
-	l.enqueue(msg)
+	if l.collected = append(l.collected, msg); len(l.collected) == collectMost {
+		l.handOver()
+	}
 	return nil
+}
+
+// collectMost is how many notifications are handed over to their lanes at once.
+const collectMost = 16
+
+// handOver gives the notifications to their lanes that have been collected. It is called before the reader waits, and
+// before it turns to anything else.
+func (l *link) handOver() {
+	if len(l.collected) == 0 {
+		return
+	}
+	n := l.in.admitNotes(l.collected)
+	for i := 0; i < n; {
+		lane, from := l.collected[i].handling.lane, i
+		for i++; i < n && l.collected[i].handling.lane == lane; i++ {
+		}
+		lane.add(l.collected[from:i]...)
+	}
+	for _, msg := range l.collected[n:] {
+		l.enqueue(msg)
+	}
+	clear(l.collected)
+	l.collected = l.collected[:0]
 }
 
 // requested handles a request: it is answered exactly once, whatever happens.
@@ -98,7 +123,7 @@ func (l *link) enqueue(msg *message) {
 			if e == errBusy {
 				l.count("busy")
 			}
-			l.replyError(&msg.verdict, bytes.Clone(msg.id), e, msg.batch)
+			l.replyError(msg.verdict, bytes.Clone(msg.id), e, msg.batch)
 		} else {
 			l.dropped.Add(1)
 			l.p.stats.dropped.Add(1)

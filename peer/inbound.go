@@ -82,9 +82,25 @@ func (in *inbound) pause(m *message) bool {
 
 // admit takes a message in and gives it a lane. The error is errBusy, errInFlight or errGoingAway.
 func (in *inbound) admit(m *message) *api.Error {
-	limits := &in.link.p.cfg.Limits
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	return in.admitLocked(m)
+}
+
+// admitNotes is admit for several messages. It returns how many of them were taken in; the one behind them was not.
+func (in *inbound) admitNotes(all []*message) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i, m := range all {
+		if in.admitLocked(m) != nil {
+			return i
+		}
+	}
+	return len(all)
+}
+
+func (in *inbound) admitLocked(m *message) *api.Error {
+	limits := &in.link.p.cfg.Limits
 	size := m.size()
 	switch {
 	case in.stopped:

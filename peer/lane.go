@@ -28,16 +28,16 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return &scratch{result: make([]byte, 0, 1024), answer: make([]byte, 0, 1024)} }}
 
-// add appends a message. What bounds the lane is counted by the link, before.
-func (n *lane) add(m *message) {
+// add appends messages. What bounds the lane is counted by the link, before.
+func (n *lane) add(all ...*message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.running < n.limit {
+	for len(all) > 0 && n.running < n.limit {
 		n.running++
-		n.start(m)
-		return
+		n.start(all[0])
+		all = all[1:]
 	}
-	n.waiting = append(n.waiting, m)
+	n.waiting = append(n.waiting, all...)
 }
 
 // start runs m, and what comes after it, on a goroutine of its own.

@@ -73,28 +73,30 @@ type link struct {
 	broken                 error  // why it failed, likewise
 
 	// Of the reader.
-	reader   *codec.Reader
-	shake    *security.Responder // between rpc.hello and rpc.auth
-	after    *link               // nothing is taken in before the other end has said bye on this one
-	readAt   time.Time           // when what is being taken in was read
-	seqIn    uint64              // messages taken in; in a session their numbers
-	msg      codec.Message
-	found    found
-	verdict  security.Verdict
-	kind     func([]byte) security.Kind // kindOf, made once
-	parsed   bool                       // msg holds the payload, or parseErr says why not
-	parseErr error
-	secHeld  []byte       // what secinfo is kept in
-	secinfo  []byte       // params of the secinfo that came last
-	awaiting atomic.Int64 // when a secinfo came whose payload is still to come; 0: none
-	failures int
-	reserved int
-	batchBuf [][]byte
-	kid      string                    // of the key that the last message was signed with
-	fresh    bool                      // the sender has just become known
-	refusal  atomic.Pointer[api.Error] // what the other end said, unsigned, about not letting us in
-	known    atomic.Bool               // the first acceptable message has come; set by the reader
-	meta     atomic.Bool               // the other end said hello, so it takes the member meta
+	reader    *codec.Reader
+	shake     *security.Responder // between rpc.hello and rpc.auth
+	after     *link               // nothing is taken in before the other end has said bye on this one
+	readAt    time.Time           // when what is being taken in was read
+	seqIn     uint64              // messages taken in; in a session their numbers
+	msg       codec.Message
+	found     found
+	held      *security.Verdict // what newMessage has given out last
+	collected []*message        // notifications that are to be handed over
+	verdict   security.Verdict
+	kind      func([]byte) security.Kind // kindOf, made once
+	parsed    bool                       // msg holds the payload, or parseErr says why not
+	parseErr  error
+	secHeld   []byte       // what secinfo is kept in
+	secinfo   []byte       // params of the secinfo that came last
+	awaiting  atomic.Int64 // when a secinfo came whose payload is still to come; 0: none
+	failures  int
+	reserved  int
+	batchBuf  [][]byte
+	kid       string                    // of the key that the last message was signed with
+	fresh     bool                      // the sender has just become known
+	refusal   atomic.Pointer[api.Error] // what the other end said, unsigned, about not letting us in
+	known     atomic.Bool               // the first acceptable message has come; set by the reader
+	meta      atomic.Bool               // the other end said hello, so it takes the member meta
 
 	// Membership, guarded by p.mu.
 	m membership
@@ -202,6 +204,7 @@ func (l *link) read() {
 			err = l.badFrame(err)
 		}
 		if err != nil {
+			l.handOver()
 			l.readEnded(err)
 			return
 		}
@@ -254,6 +257,7 @@ func (l *link) setFraming(f codec.Framing) {
 type stamped struct{ l *link }
 
 func (s stamped) Read(p []byte) (int, error) {
+	s.l.handOver()
 	if s.l.secinfo != nil {
 		s.l.p.clock.nudge() // its payload is not there yet: from now on its time runs
 	}

@@ -15,7 +15,7 @@ import (
 type message struct {
 	handling *handling
 	link     *link
-	verdict  security.Verdict
+	verdict  *security.Verdict // shared by the messages of one sender
 	binding  *bound
 	method   *api.Method
 	handle   func(ctx context.Context, m *message, dst []byte) ([]byte, error) // of the protocol's own methods; else nil
@@ -24,7 +24,6 @@ type message struct {
 	numeric  bool
 	request  bool
 	batch    *batchReply
-	arrived  time.Time
 	started  time.Time // when its handlers began
 
 	buf      []byte // everything below refers to it
@@ -41,7 +40,11 @@ var messages = sync.Pool{New: func() any { return &message{buf: make([]byte, 0, 
 // newMessage copies what the handlers will need out of the reader's buffer.
 func (l *link) newMessage(m *codec.Message, v *security.Verdict, secinfo []byte) *message {
 	msg := messages.Get().(*message)
-	msg.link, msg.verdict, msg.request, msg.arrived = l, *v, m.Kind == codec.Request, l.readAt
+	if l.held == nil || *l.held != *v {
+		held := *v
+		l.held = &held
+	}
+	msg.link, msg.verdict, msg.request = l, l.held, m.Kind == codec.Request
 	msg.handling = &handling{m: msg, link: l, sender: l.senderOf(v)}
 	buf := msg.buf
 	if need := len(m.ID) + len(m.Params) + len(secinfo) + len(m.Meta); cap(buf) < need {
@@ -60,7 +63,7 @@ func (l *link) newMessage(m *codec.Message, v *security.Verdict, secinfo []byte)
 		meta := codec.ParseMeta(keep(m.Meta))
 		msg.progress, msg.parent, msg.state = meta.Progress, meta.TraceParent, meta.TraceState
 		if meta.Timeout > 0 {
-			msg.handling.expires = msg.arrived.Add(meta.Timeout)
+			msg.handling.expires = l.readAt.Add(meta.Timeout)
 		}
 	}
 	msg.buf = buf

@@ -238,6 +238,9 @@ func (l *link) failure(err error) error {
 // receiveMessage handles one message, alone or an element of a batch.
 func (l *link) receiveMessage(v *security.Verdict, frame, secinfo []byte, parseErr error, b *batchReply) error {
 	m := &l.msg
+	if parseErr != nil || m.Kind != codec.Notification || reserved(m.Method) {
+		l.handOver()
+	}
 	if parseErr != nil {
 		l.invalid(v, frame, parseErr, b)
 		return nil
