@@ -48,22 +48,27 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 	}
 	msg := l.newMessage(m, v, secinfo)
 	msg.binding, msg.method, msg.name = b, method, method.Wire
-	if l.collected = append(l.collected, msg); len(l.collected) == collectMost {
-		l.handOver()
-	}
+	l.collect(msg)
 	return nil
 }
 
-// collectMost is how many notifications are handed over to their lanes at once.
+// collectMost is how many messages are handed over to their lanes at once.
 const collectMost = 16
 
-// handOver gives the notifications to their lanes that have been collected. It is called before the reader waits, and
-// before it turns to anything else.
+// collect has a message handed over to its lane, together with those that come behind it at the same moment.
+func (l *link) collect(msg *message) {
+	if l.collected = append(l.collected, msg); len(l.collected) == collectMost {
+		l.handOver()
+	}
+}
+
+// handOver gives the messages to their lanes that have been collected. It is called before the reader waits, and before
+// it turns to anything else.
 func (l *link) handOver() {
 	if len(l.collected) == 0 {
 		return
 	}
-	n := l.in.admitNotes(l.collected)
+	n := l.in.admitAll(l.collected)
 	for i := 0; i < n; {
 		lane, from := l.collected[i].handling.lane, i
 		for i++; i < n && l.collected[i].handling.lane == lane; i++ {
@@ -104,7 +109,12 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 	}
 	msg := l.newMessage(m, v, secinfo)
 	msg.binding, msg.method, msg.name, msg.batch = b, method, method.Wire, batch
-	l.enqueue(msg)
+	if batch != nil {
+		l.handOver()
+		l.enqueue(msg)
+		return nil
+	}
+	l.collect(msg)
 	return nil
 }
 

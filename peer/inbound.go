@@ -87,8 +87,8 @@ func (in *inbound) admit(m *message) *api.Error {
 	return in.admitLocked(m)
 }
 
-// admitNotes is admit for several messages. It returns how many of them were taken in; the one behind them was not.
-func (in *inbound) admitNotes(all []*message) int {
+// admitAll is admit for several messages. It returns how many of them were taken in; the one behind them was not.
+func (in *inbound) admitAll(all []*message) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for i, m := range all {

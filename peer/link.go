@@ -81,7 +81,7 @@ type link struct {
 	msg       codec.Message
 	found     found
 	held      *security.Verdict // what newMessage has given out last
-	collected []*message        // notifications that are to be handed over
+	collected []*message        // messages that are to be handed over
 	verdict   security.Verdict
 	kind      func([]byte) security.Kind // kindOf, made once
 	parsed    bool                       // msg holds the payload, or parseErr says why not

@@ -238,7 +238,7 @@ func (l *link) failure(err error) error {
 // receiveMessage handles one message, alone or an element of a batch.
 func (l *link) receiveMessage(v *security.Verdict, frame, secinfo []byte, parseErr error, b *batchReply) error {
 	m := &l.msg
-	if parseErr != nil || m.Kind != codec.Notification || reserved(m.Method) {
+	if parseErr != nil || m.Method == nil || reserved(m.Method) {
 		l.handOver()
 	}
 	if parseErr != nil {
