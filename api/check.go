@@ -256,13 +256,24 @@ func enumOf(values []any) []enumValue {
 	return out
 }
 
-// find returns the index of a member by its name as written, -1 when there is none. The members mostly come in order:
-// guess is tried first.
-func (k *check) find(name []byte, guess int) int {
-	name = unquoted(name)
-	if guess < len(k.members) && string(name) == k.members[guess].name {
-		return guess
+// readMember reads the name and the colon at the start of b. It returns the index of the member, -1 for one that is not
+// listed, its name as written, quotes included, and its value and all that follows. Members mostly come in order and
+// without escapes in their names: guess is tried first.
+func (k *check) readMember(b []byte, guess int) (i int, name, value []byte, ok bool) {
+	if guess < len(k.members) {
+		name = k.members[guess].quoted
+		if len(b) > len(name) && b[len(name)] == ':' && string(b[:len(name)]) == string(name) {
+			return guess, name, skipSpace(b[len(name)+1:]), true
+		}
 	}
+	if name, value, ok = readName(b); ok {
+		i = k.find(unquoted(name))
+	}
+	return i, name, value, ok
+}
+
+// find returns the index of a member by its name, -1 when there is none.
+func (k *check) find(name []byte) int {
 	if k.index != nil {
 		if i, ok := k.index[string(name)]; ok {
 			return i

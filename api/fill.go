@@ -42,7 +42,7 @@ func (k *check) fillObject(dst, data []byte, depth int) (out, rest []byte) {
 	dst, rest = append(dst, '{'), skipSpace(data[1:])
 	start := len(dst)
 	for len(rest) > 0 && rest[0] != '}' {
-		name, value, ok := readName(rest)
+		i, name, value, ok := k.readMember(rest, guess)
 		if !ok {
 			return leaveAsIs(dst, rest)
 		}
@@ -50,7 +50,7 @@ func (k *check) fillObject(dst, data []byte, depth int) (out, rest []byte) {
 			dst = append(dst, ',')
 		}
 		sub := k.values
-		if i := k.find(name, guess); i >= 0 {
+		if i >= 0 {
 			seen.add(i, len(k.members))
 			sub, guess = k.members[i].check, i+1
 		}

@@ -146,13 +146,13 @@ func (w *walk) object(k *check, b []byte) []byte {
 	guess := 0
 	b = skipSpace(b[1:])
 	for len(b) > 0 && b[0] != '}' {
-		name, value, ok := readName(b)
+		i, name, value, ok := k.readMember(b, guess)
 		if !ok {
 			w.stop = true
 			return nil
 		}
 		sub := k.values
-		if i := k.find(name, guess); i >= 0 {
+		if i >= 0 {
 			seen.add(i, len(k.members))
 			sub, guess = k.members[i].check, i+1
 		}

@@ -51,6 +51,10 @@ func ParseSecInfo(frame []byte) (params []byte, ok bool, err error) {
 	return m.Params, true, nil
 }
 
+// StartsSecInfo reports whether a frame begins as AppendSecInfo writes it. It is for payloads behind a secinfo that are
+// proven to be of a peer of ours, and cheaper than ParseSecInfo.
+func StartsSecInfo(frame []byte) bool { return bytes.HasPrefix(frame, []byte(secInfoPrefix)) }
+
 // count returns the number of members.
 func count(members func(yield func(name, value []byte) bool)) int {
 	n := 0

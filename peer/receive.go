@@ -13,13 +13,16 @@ import (
 
 // receive takes one frame that is not empty. An error ends the link. It runs on the reader.
 func (l *link) receive(frame []byte) error {
-	params, is, err := codec.ParseSecInfo(frame)
-	if err != nil {
-		l.count("secinfo")
-		return &closeError{reason: reasonRefused, err: err}
-	}
-	if is {
-		return l.receiveSecInfo(params)
+	var err error
+	if l.session == nil || l.secinfo == nil || codec.StartsSecInfo(frame) { // else it is what the session has signed
+		params, is, err := codec.ParseSecInfo(frame)
+		if err != nil {
+			l.count("secinfo")
+			return &closeError{reason: reasonRefused, err: err}
+		}
+		if is {
+			return l.receiveSecInfo(params)
+		}
 	}
 	signed := l.secinfo != nil
 	if l.session == nil && !signed && l.isHandshake(frame) {
