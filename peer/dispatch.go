@@ -84,7 +84,7 @@ func (l *link) handOver() {
 
 // requested handles a request: it is answered exactly once, whatever happens.
 func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo []byte, batch *batchReply) error {
-	if l.closing.Load() || l.p.closing.Load() {
+	if l.saidBye.Load() || l.closing.Load() || l.p.closing.Load() {
 		l.replyError(v, m.ID, errGoingAway, batch)
 		return nil
 	}

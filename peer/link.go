@@ -50,6 +50,7 @@ type link struct {
 	skew      atomic.Int64  // how far the other end's clock is ahead
 	tapOffset atomic.Int64  // likewise, in microseconds, as measured for its tap
 	suspect   atomic.Bool   // it has been silent for 10 s
+	saidBye   atomic.Bool   // the other end has; it is not to ask for more
 	closing   atomic.Bool   // no new messages; ends when all is written
 	ended     chan struct{} // closed with the link
 	endOnce   sync.Once

@@ -2,7 +2,9 @@ package peer_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"peermesh/api"
+	"peermesh/codec"
 	"peermesh/examples/lab"
 	"peermesh/peer/peertest"
 )
@@ -105,6 +108,65 @@ func TestNestedCalls(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+type adder struct{}
+type added struct{}
+
+// TestOneWrite sends more than is handed over at once, and of every kind, in one write: the order holds, a call can be
+// cancelled that came with its cancellation, and what came before the goodbye is handled and answered.
+func TestOneWrite(t *testing.T) {
+	t.Parallel()
+	d := api.Define[added, adder]("count", "1", "")
+	add := api.Incoming[depth](d, "add", "", api.MinRole(api.RoleGuest))
+	sum := api.IncomingCall[api.None, int](d, "sum", "", api.MinRole(api.RoleGuest))
+	wait := api.IncomingCall[api.None, int](d, "wait", "", api.MinRole(api.RoleGuest))
+	p := openPeer(t)
+	port := api.Bind(p, d)
+	n := 0
+	add.Handle(port, func(_ context.Context, in depth) error {
+		if in.N != n+1 {
+			t.Errorf("%d came after %d", in.N, n)
+		}
+		n = in.N
+		return nil
+	})
+	sum.Handle(port, func(context.Context, api.None) (int, error) { return n, nil })
+	wait.Handle(port, func(ctx context.Context, _ api.None) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	var frames [][]byte
+	say := func(format string, args ...any) {
+		frames = append(frames, fmt.Appendf(nil, `{"jsonrpc":"2.0",`+format+`}`, args...))
+	}
+	for i := range 40 {
+		say(`"method":"count.add","params":{"n":%d}`, i+1)
+	}
+	say(`"id":1,"method":"count.sum"`)
+	for i := 40; i < 43; i++ {
+		say(`"method":"count.add","params":{"n":%d}`, i+1)
+	}
+	say(`"id":2,"method":"count.wait"`)
+	say(`"method":"$/cancelRequest","params":{"id":2}`)
+	say(`"id":3,"method":"count.sum"`)
+	say(`"id":4,"method":"count.nothing"`)
+	say(`"method":"rpc.bye"`)
+	c := dialClient(t, p.Self().Address, codec.NUL)
+	c.send(frames...)
+	want := map[string]string{"1": `"result":40`, "2": `"code":-32800`, "3": `"result":43`, "4": `"code":-32601`}
+	for range want {
+		got, err := c.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m codec.Message
+		if err := m.Parse(got); err != nil || !strings.Contains(string(got), want[string(m.ID)]) {
+			t.Errorf("%s, %v", got, err)
+		}
+		delete(want, string(m.ID))
+	}
+	c.closed()
 }
 
 // TestLeftBehind has a handler leave a goroutine behind, which calls with the handler's context when that has returned:

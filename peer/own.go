@@ -97,7 +97,7 @@ func (l *link) notifiedOwn(m *codec.Message, v *security.Verdict, frame []byte) 
 			return nil
 		}
 		// What came before is still handled and answered; then the link ends.
-		l.closing.Store(true)
+		l.saidBye.Store(true)
 		l.p.leaving(l)
 		l.in.idle(func() { l.finish() })
 	case codec.MethodSecInfo: // with escapes in its name, or else it had been seen for what it is
