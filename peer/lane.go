@@ -84,8 +84,8 @@ func (n *lane) next(done *finished) *message {
 	defer n.mu.Unlock()
 	if len(n.waiting) == 0 {
 		n.running--
-		if cap(n.taken) > keepWaiting {
-			n.taken, n.at = nil, 0
+		if max(cap(n.taken), cap(n.waiting)) > keepWaiting {
+			n.taken, n.waiting, n.at = nil, nil, 0
 		}
 		return nil
 	}
