@@ -176,12 +176,15 @@ func (p *Peer) collect(ctx context.Context, batches <-chan sightings, ready chan
 	}
 }
 
-// mergeBatch takes what came from another peer. A batch without text says that its tap has begun or ended.
+// mergeBatch takes what came from another peer. A batch without text says that its tap was asked for, has begun or ended.
 func (p *Peer) mergeBatch(merger *tap.Merger, b *sightings) {
 	now := time.Now()
 	switch {
 	case b.raw == nil && b.offset == tapEnded:
 		merger.Unwatch(b.from)
+		return
+	case b.raw == nil && b.offset == tapAsked:
+		merger.Expect(b.from)
 		return
 	case b.raw == nil:
 		merger.Watch(b.from, now)
@@ -206,7 +209,11 @@ func (p *Peer) mergeBatch(merger *tap.Merger, b *sightings) {
 	}
 }
 
-const tapEnded = -1 << 62 // as an offset
+// What a batch without text says, as an offset; any other one: that the tap has begun.
+const (
+	tapEnded = -1<<62 + iota
+	tapAsked
+)
 
 func (p *Peer) tellWatchers(r *tap.Record) {
 	p.watch.mu.Lock()
@@ -282,8 +289,10 @@ func (p *Peer) followTap(ctx context.Context, id, name string) {
 		}
 	}
 	compare() // before the first sighting comes
+	p.giveBatch(ctx, sightings{from: name, offset: tapAsked})
 	if _, _, _, err := ask(ctx, methodTapStart); err != nil {
 		p.log.Debug("a peer shows nothing of its messages", "peer", name, "error", err)
+		p.giveBatch(p.ctx, sightings{from: name, offset: tapEnded})
 		return
 	}
 	p.giveBatch(ctx, sightings{from: name})

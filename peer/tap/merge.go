@@ -76,6 +76,12 @@ func NewMerger(emit func(*Record)) *Merger {
 		open: map[string]*message{}, groups: map[string]*message{}, calls: map[string]*callState{}}
 }
 
+// Expect says that a peer's sightings are about to come: what it says is not shown without them for as long as others
+// are waited for.
+func (m *Merger) Expect(name string) { m.sources[name] = &source{since: never} }
+
+var never = time.Unix(1<<40, 0)
+
 // Watch says that a peer's sightings come from now on, Unwatch that they no longer do.
 func (m *Merger) Watch(name string, now time.Time) { m.sources[name] = &source{since: now} }
 
@@ -221,7 +227,7 @@ func (m *Merger) received(seenBy string, s *Sighting, now time.Time) {
 	key := keyOf(s, s.Peer, seenBy)
 	msg := m.open[key]
 	if msg == nil {
-		if key == "" && m.sources[s.Peer] != nil {
+		if from := m.sources[s.Peer]; key == "" && from != nil && !from.since.After(now) {
 			return // its sender has told of it, and there is nothing to join the two by
 		}
 		msg = m.begin(m.record(seenBy, s), now)

@@ -236,6 +236,30 @@ func TestMergeBroadcast(t *testing.T) {
 	}
 }
 
+// TestMergeExpected: what comes from a peer whose tap has been asked for, and tells of it a moment later, is one record
+// all the same; what it never tells of is shown too, and it is not said to have been lost there.
+func TestMergeExpected(t *testing.T) {
+	t.Parallel()
+	m := newMesh("desk")
+	m.Expect("cam1")
+	m.see("desk", "received", "cam1", "notify", "lab.frame", "", 1, 1)
+	m.Watch("cam1", m.now.Add(2*time.Millisecond))
+	m.see("cam1", "sent", "desk", "notify", "lab.frame", "", 1, 0, func(s *tap.Sighting) { s.Group = 1 })
+	m.Expect("cam2")
+	m.see("desk", "sent", "cam2", "notify", "lab.gain", "", 1, 3)
+	m.see("desk", "received", "cam2", "notify", "lab.frame", "", 1, 4)
+	m.see("desk", "received", "cam2", "notify", "lab.alone", "", 1, 5, func(s *tap.Sighting) { s.Session = "" })
+	m.after(time.Second)
+	var got []string
+	for _, r := range m.after(time.Minute) {
+		got = append(got, fmt.Sprint(r.Kind, " ", r.Method, " ", r.From, " ", r.To, " ", r.All))
+	}
+	want := "notify lab.frame cam1 [desk] true, notify lab.gain desk [cam2] false, notify lab.frame cam2 [desk] false, notify lab.alone cam2 [desk] false"
+	if got := strings.Join(got, ", "); got != want {
+		t.Errorf("\n%s, want\n%s", got, want)
+	}
+}
+
 // TestMergeOneSide: what only one end shows is shown as that end saw it, once.
 func TestMergeOneSide(t *testing.T) {
 	t.Parallel()
