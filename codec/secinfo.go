@@ -51,8 +51,8 @@ func ParseSecInfo(frame []byte) (params []byte, ok bool, err error) {
 	return m.Params, true, nil
 }
 
-// StartsSecInfo reports whether a frame begins as AppendSecInfo writes it. It is for payloads behind a secinfo that are
-// proven to be of a peer of ours, and cheaper than ParseSecInfo.
+// StartsSecInfo reports whether a frame begins as AppendSecInfo writes it. It is cheaper than ParseSecInfo, for frames in
+// which another spelling is noticed anyway: those whose signature is checked next.
 func StartsSecInfo(frame []byte) bool { return bytes.HasPrefix(frame, []byte(secInfoPrefix)) }
 
 // count returns the number of members.

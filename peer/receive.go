@@ -14,7 +14,7 @@ import (
 // receive takes one frame that is not empty. An error ends the link. It runs on the reader.
 func (l *link) receive(frame []byte) error {
 	var err error
-	if l.session == nil || l.secinfo == nil || codec.StartsSecInfo(frame) { // else it is what the session has signed
+	if l.session == nil || l.secinfo == nil || codec.StartsSecInfo(frame) { // else the session is about to check it
 		params, is, err := codec.ParseSecInfo(frame)
 		if err != nil {
 			l.count("secinfo")
