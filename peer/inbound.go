@@ -239,7 +239,7 @@ func (in *inbound) cancel(id []byte) {
 		h = in.byNumber[n]
 	}
 	in.mu.Unlock()
-	if h != nil {
+	if h != nil && h.errAt(time.Now()) == nil { // a deadline that has come goes before: it is why the caller gave up
 		h.cancel(context.Canceled)
 	}
 }
