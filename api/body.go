@@ -21,24 +21,32 @@ type body struct {
 	schema *jsonschema.Schema
 	typ    reflect.Type
 	check  *check
+	layout *layout  // nil: the library reads and writes it
+	places int      // of the strings in the layout
 	fields []string // a struct's members in order
 	valid  validity
 	nulls  bool      // its JSON may hold a null
-	boxes  sync.Pool // of *T
+	boxes  sync.Pool // of *boxed[T]
 }
 
-// box returns a *T, empty, to decode into or encode from: what reflection looks at lives on the heap, and this is used
-// again. unbox gives it back.
-func box[T any](b *body) *T {
-	if v, ok := b.boxes.Get().(*T); ok {
+// boxed is where a value is decoded into or encoded from: what reflection looks at lives on the heap, and this is used
+// again.
+type boxed[T any] struct {
+	v    T
+	last lastStrings
+}
+
+// box returns an empty one; unbox gives it back.
+func box[T any](b *body) *boxed[T] {
+	if v, ok := b.boxes.Get().(*boxed[T]); ok {
 		return v
 	}
-	return new(T)
+	return &boxed[T]{last: make(lastStrings, b.places)}
 }
 
-func unbox[T any](b *body, v *T) {
+func unbox[T any](b *body, v *boxed[T]) {
 	var empty T
-	*v = empty
+	v.v = empty
 	b.boxes.Put(v)
 }
 
@@ -58,7 +66,10 @@ func (w *schemas) body(t reflect.Type) (*body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &body{schema: s, typ: t, check: compileCheck(s), nulls: writesNull(t, map[reflect.Type]bool{})}
+	b := &body{schema: s, typ: t, check: compileCheck(s), layout: layoutOf(t), nulls: writesNull(t, map[reflect.Type]bool{})}
+	if b.layout != nil {
+		b.places = b.layout.places(0)
+	}
 	if t.PkgPath() != "" && !strings.Contains(t.Name(), "[") {
 		b.name = t.Name() // built-in and generic types have no name worth showing
 	}
@@ -126,12 +137,17 @@ func (w *schemas) paramsBody(t reflect.Type) (*body, error) {
 
 // decode reads, completes and validates one value. What is wrong with it is an error of type violations, what Validate
 // said, or a *PanicError.
-func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
+func decode[T any](b *body, method string, raw []byte, into *boxed[T]) (err error) {
+	v := &into.v
 	if b.typ == rawType {
 		*any(v).(*stdjson.RawMessage) = append(stdjson.RawMessage(nil), raw...)
 		return nil
 	}
 	defer recovered(method, &err)
+	tried := !b.constrained() // else it is held against the constraints first
+	if tried && b.readPlain(raw, reflect.ValueOf(v), into.last) {
+		return validate(b, v)
+	}
 	if bad := b.check.verify(raw, false); len(bad) > 0 {
 		return violations(bad)
 	}
@@ -140,12 +156,29 @@ func decode[T any](b *body, method string, raw []byte, v *T) (err error) {
 		defer putBuffer(&buffers, buf)
 		filled, rest := b.check.fill(buf.b, raw, 0)
 		buf.b = append(filled, rest...)
-		raw = buf.b
+		raw, tried = buf.b, false
 	}
-	if err := unmarshal(raw, v); err != nil {
-		return violations(decodeViolation(err, b.check))
+	if tried || !b.readPlain(raw, reflect.ValueOf(v), into.last) {
+		if err := unmarshal(raw, v); err != nil {
+			return violations(decodeViolation(err, b.check))
+		}
 	}
 	return validate(b, v)
+}
+
+// constrained reports whether a value of the type may be wrong.
+func (b *body) constrained() bool { return b.check != nil && b.check.limits }
+
+// readPlain reads raw into what v points to, by the layout of its type. It leaves it empty where that is not possible.
+func (b *body) readPlain(raw []byte, v reflect.Value, last lastStrings) bool {
+	if b.layout == nil {
+		return false
+	}
+	if b.layout.read(raw, v.Elem(), last) {
+		return true
+	}
+	v.Elem().SetZero()
+	return false
 }
 
 // encode appends v to dst, validated. The error is like that of decode.
@@ -167,7 +200,13 @@ func encode[T any](b *body, method string, dst []byte, v *T) (out []byte, err er
 	if err := validate(b, v); err != nil {
 		return dst, err
 	}
-	out, err = marshal(dst, v)
+	ok := false
+	if b.layout != nil {
+		out, ok = b.layout.write(dst, reflect.ValueOf(v).Elem())
+	}
+	if !ok {
+		out, err = marshal(dst, v)
+	}
 	if err != nil {
 		return dst, violations{encodeViolation(err)}
 	}

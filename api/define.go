@@ -120,8 +120,7 @@ func (d *definition) check(name, wire string) error {
 func holdExamples[P, R any](m *Method) error {
 	for i := range m.examples {
 		e := &m.examples[i]
-		var p P
-		if err := holdParams(m, e, &p); err != nil {
+		if err := holdParams(m, e, box[P](m.params)); err != nil {
 			return err
 		}
 		switch {
@@ -130,19 +129,18 @@ func holdExamples[P, R any](m *Method) error {
 		case !m.IsCall:
 			return errors.New("a notification has no result")
 		}
-		var r R
 		var err error
 		if e.rawResult, err = marshal(nil, e.result); err != nil {
 			return fmt.Errorf("result: %v", encodeViolation(err))
 		}
-		if err := decode(m.result, m.Wire, e.rawResult, &r); err != nil {
+		if err := decode(m.result, m.Wire, e.rawResult, box[R](m.result)); err != nil {
 			return fmt.Errorf("result: %w", err)
 		}
 	}
 	return nil
 }
 
-func holdParams[P any](m *Method, e *example, p *P) error {
+func holdParams[P any](m *Method, e *example, p *boxed[P]) error {
 	raw, err := marshal(nil, e.params)
 	switch {
 	case err != nil:

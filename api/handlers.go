@@ -106,7 +106,7 @@ func unboxedParams[P any](m *Method, raw []byte) (p P, err error) {
 	if err := decodeParams(m, raw, held); err != nil {
 		return p, err
 	}
-	return *held, nil
+	return held.v, nil
 }
 
 func runCall[P, R any](ctx context.Context, m *Method, f func(context.Context, P) (R, error), p P) (r R, err error) {

@@ -12,7 +12,7 @@ import (
 
 // decodeParams reads the params of one message into p. What is wrong is a *Error, in general with CodeInvalidParams,
 // or a *PanicError.
-func decodeParams[P any](m *Method, raw []byte, p *P) error {
+func decodeParams[P any](m *Method, raw []byte, p *boxed[P]) error {
 	b := m.params
 	raw = skipSpace(raw)
 	switch {
@@ -69,11 +69,11 @@ func encodeParams[P any](m *Method, dst []byte, p *P) ([]byte, error) {
 func encodeResult[R any](m *Method, dst []byte, result R) ([]byte, error) {
 	r := box[R](m.result)
 	defer unbox(m.result, r)
-	*r = result
-	if m.result.typ == noneType || m.result.typ == rawType && len(*any(r).(*json.RawMessage)) == 0 {
+	r.v = result
+	if m.result.typ == noneType || m.result.typ == rawType && len(*any(&r.v).(*json.RawMessage)) == 0 {
 		return append(dst, "null"...), nil
 	}
-	dst, err := encode(m.result, m.Wire, dst, r)
+	dst, err := encode(m.result, m.Wire, dst, &r.v)
 	if err == nil || isPanic(err) {
 		return dst, err
 	}
@@ -90,7 +90,7 @@ func decodeResult[R any](m *Method, peer string, raw []byte) (r R, err error) {
 	defer unbox(m.result, held)
 	err = decode(m.result, m.Wire, raw, held)
 	if err == nil {
-		return *held, nil
+		return held.v, nil
 	}
 	if !isPanic(err) {
 		err = errors.New(err.Error()) // not the peer's *Error, whatever Validate returns

@@ -69,8 +69,8 @@ func prepare[P any](from *port, def *definition, m *Method, to Receivers, buf *b
 	}
 	held := box[P](m.params)
 	defer unbox(m.params, held)
-	*held = params
-	raw, err := encodeParams(m, buf.b, held)
+	held.v = params
+	raw, err := encodeParams(m, buf.b, &held.v)
 	if err != nil || len(raw) == 0 {
 		return nil, err
 	}
