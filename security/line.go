@@ -7,13 +7,13 @@ import (
 	"github.com/segmentio/asm/base64"
 )
 
-// line64 is strict64, some times as fast: a large line is as much base64 as it is encryption. It is less strict than
-// strict64, so whoever decodes with it encodes the result again to compare.
+// line64 is strict64, some times as fast: a large line is as much base64 as it is encryption. It may take '+' and
+// '/', which are of the other alphabet, and it skips line breaks.
 var line64 = base64.RawURLEncoding.Strict()
 
 // lineBuffer holds a piece of a line while it is recoded in its place: no encoder says what happens when its source and
 // its destination overlap.
-type lineBuffer struct{ piece, again [512]byte }
+type lineBuffer struct{ piece [1024]byte }
 
 // seal writes base64url(AEAD(payload)) to line, which has exactly that length and does not overlap payload.
 func (buf *lineBuffer) seal(aead cipher.AEAD, nonce, line, payload []byte) {
@@ -33,6 +33,19 @@ func (buf *lineBuffer) seal(aead cipher.AEAD, nonce, line, payload []byte) {
 // open undoes seal within line and returns the plaintext, a part of it. It reports false for any line that seal would
 // not have written.
 func (buf *lineBuffer) open(aead cipher.AEAD, nonce, line []byte) ([]byte, bool) {
+	raw, ok := buf.decode(line)
+	if !ok {
+		return nil, false
+	}
+	plain, err := aead.Open(raw[:0], nonce, raw, nil)
+	return plain, err == nil
+}
+
+// decode decodes line within itself. It takes exactly what strict64 takes without line breaks.
+func (buf *lineBuffer) decode(line []byte) (raw []byte, ok bool) {
+	if bytes.IndexByte(line, '+') >= 0 || bytes.IndexByte(line, '/') >= 0 {
+		return nil, false
+	}
 	size := 0
 	for rest := line; len(rest) > 0; {
 		n := copy(buf.piece[:], rest)
@@ -41,13 +54,9 @@ func (buf *lineBuffer) open(aead cipher.AEAD, nonce, line []byte) ([]byte, bool)
 		if err != nil || line64.EncodedLen(m) != n { // shorter: line breaks were skipped
 			return nil, false
 		}
-		if line64.Encode(buf.again[:n], line[size:size+m]); !bytes.Equal(buf.again[:n], buf.piece[:n]) {
-			return nil, false // '+' and '/' are of the other alphabet
-		}
 		size += m
 	}
-	plain, err := aead.Open(line[:0], nonce, line[:size], nil)
-	return plain, err == nil
+	return line[:size], true
 }
 
 // isLine reports whether a payload is no JSON of any kind but has the form of a sealed one.

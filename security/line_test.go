@@ -54,3 +54,27 @@ func TestLine(t *testing.T) {
 		}
 	}
 }
+
+// TestLineAlphabet puts every byte into every place of lines, which are decoded in pieces and in runs of many characters
+// at once: each is taken or refused as by package encoding/base64, line breaks apart.
+func TestLineAlphabet(t *testing.T) {
+	var buf lineBuffer
+	for _, size := range []int{1, 2, 3, 22, 33, 64, 190, len(buf.piece) - 1, len(buf.piece), len(buf.piece) + 50} {
+		line := bytes.Repeat([]byte("AZaz09-_"), size/8+1)[:size]
+		for at := range line {
+			if size > 200 && at > 70 && at < size-120 {
+				continue // like those before
+			}
+			for b := range 256 {
+				changed := bytes.Clone(line)
+				changed[at] = byte(b)
+				want, err := strict64.DecodeString(string(changed))
+				refused := err != nil || b == '\n' || b == '\r'
+				got, ok := buf.decode(changed)
+				if ok == refused || ok && !bytes.Equal(got, want) {
+					t.Fatalf("%d characters with %#x in place %d: %t", size, b, at, ok)
+				}
+			}
+		}
+	}
+}
