@@ -183,7 +183,6 @@ func (b *tab) screenshots(name string) {
 	for _, width := range []int64{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.looks(width, scheme)
-			eval[bool](b, `new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
 			if w := eval[int64](b, `document.documentElement.scrollWidth`); w > width { // innerWidth grows with a page that is too wide
 				b.t.Errorf("%s: at %d the page is %d wide", name, width, w)
 			}
@@ -203,9 +202,11 @@ func (b *tab) screenshots(name string) {
 	b.looks(1280, "light")
 }
 
-// looks has the page be of a width, and of a color scheme.
+// looks has the page be of a width, and of a color scheme, and waits until it is drawn so: a click that comes before meets
+// what was there.
 func (b *tab) looks(width int64, scheme string) {
 	b.t.Helper()
 	b.do(send(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: width < 500}),
 		send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}))
+	eval[bool](b, `new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
 }
