@@ -38,7 +38,7 @@ func (d *detector) detect(data []byte) (framing Framing, skip int) {
 		skip = d.leading(data)
 	}
 	rest := data[skip:]
-	i := delimited{delim: '\n'}.index(rest[d.from:])
+	i := byLine.index(rest[d.from:])
 	if i < 0 {
 		d.from = len(rest)
 		if d.from < len(bom) && !d.marked {

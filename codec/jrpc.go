@@ -6,25 +6,36 @@ import "bytes"
 // space around the text, a CR before an LF too, is part of the frame.
 var (
 	// NUL ends each frame with a zero byte, which no JSON text holds. It is the default on byte streams.
-	NUL Framing = delimited{name: "jrpc", delim: 0}
+	NUL Framing = byNUL
 	// WS is NUL for streams that are made of WebSocket messages, where a message's end counts as a zero byte.
-	WS Framing = delimited{name: "ws", delim: 0}
+	WS Framing = byMessage
 	// LF ends frames at a line feed, and at NUL too. A line of nothing but white space is an empty frame. Append
 	// drops the line breaks between the values of a frame, which raw params may hold; a frame that is signed must
 	// have lost them before, see Compact.
-	LF Framing = delimited{name: "jrpc:lf", delim: '\n'}
+	LF Framing = byLine
 )
 
-type delimited struct {
-	name  string
-	delim byte
-}
+// delimited is a number and no more, so that what Cut asks for does not share memory with what others write.
+type delimited uint8
 
-func (d delimited) Name() string { return d.name }
+const (
+	byNUL delimited = iota
+	byMessage
+	byLine
+)
+
+func (d delimited) Name() string { return [...]string{"jrpc", "ws", "jrpc:lf"}[d] }
+
+func (d delimited) delim() byte {
+	if d == byLine {
+		return '\n'
+	}
+	return 0
+}
 
 // index returns the offset of the first delimiter in data, or -1.
 func (d delimited) index(data []byte) int {
-	if d.delim == 0 {
+	if d != byLine {
 		return bytes.IndexByte(data, 0)
 	}
 	// A window at a time, so that a stream that holds one of the two delimiters alone is not searched to its end for
@@ -32,7 +43,7 @@ func (d delimited) index(data []byte) int {
 	const window = 1 << 10
 	for start := 0; start < len(data); start += window {
 		w := data[start:min(start+window, len(data))]
-		i := bytes.IndexByte(w, d.delim)
+		i := bytes.IndexByte(w, '\n')
 		if i >= 0 {
 			w = w[:i]
 		}
@@ -46,16 +57,16 @@ func (d delimited) index(data []byte) int {
 	return -1
 }
 
-func (d delimited) Cut(data []byte, from int) (Frame, int, int, error) {
+func (d delimited) Cut(data []byte, from int) (text []byte, n, next int, err error) {
 	i := d.index(data[from:])
 	if i < 0 {
-		return Frame{}, 0, len(data), nil
+		return nil, 0, len(data), nil
 	}
-	text := data[: from+i : from+i]
-	if d.delim == '\n' && len(bytes.TrimRight(text, " \t\r")) == 0 {
+	text = data[: from+i : from+i]
+	if d == byLine && len(bytes.TrimRight(text, " \t\r")) == 0 {
 		text = text[:0] // an empty line, typed or sent with CR LF, is a keep-alive
 	}
-	return Frame{Text: text}, from + i + 1, 0, nil
+	return text, from + i + 1, 0, nil
 }
 
 func (d delimited) Skip(_ *SkipState, data []byte) (int, bool) {
@@ -66,10 +77,10 @@ func (d delimited) Skip(_ *SkipState, data []byte) (int, bool) {
 }
 
 func (d delimited) Append(dst, frame []byte) []byte {
-	if d.delim == '\n' && bytes.IndexByte(frame, '\n') >= 0 {
+	if d == byLine && bytes.IndexByte(frame, '\n') >= 0 {
 		frame = Compact(frame)
 	}
-	return append(append(dst, frame...), d.delim)
+	return append(append(dst, frame...), d.delim())
 }
 
 // Compact returns a JSON text without line breaks, as LF framing needs it before the frame is signed. It returns frame

@@ -25,19 +25,19 @@ func (lsp) Name() string { return "lsp" }
 
 // Cut returns as next, once it has read the headers, where the frame ends; what they announce is not believed in any
 // other way.
-func (lsp) Cut(data []byte, from int) (Frame, int, int, error) {
+func (lsp) Cut(data []byte, from int) (text []byte, n, next int, err error) {
 	if from > len(data) {
-		return Frame{}, 0, from, nil
+		return nil, 0, from, nil
 	}
 	head, length, err := lspHeader(data)
 	if err != nil || head == 0 {
-		return Frame{}, 0, 0, err
+		return nil, 0, 0, err
 	}
 	end := head + length
 	if end > len(data) {
-		return Frame{}, 0, end, nil
+		return nil, 0, end, nil
 	}
-	return Frame{Text: data[head:end:end]}, end, 0, nil
+	return data[head:end:end], end, 0, nil
 }
 
 // lspHeader returns the length of the headers, 0 when they are not complete, and what they announce.

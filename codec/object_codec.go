@@ -62,11 +62,11 @@ func readFrame(r *bufio.Reader, f Framing) ([]byte, error) {
 		chunk, _ := r.Peek(r.Buffered()) // what is buffered is always there
 		before := len(acc)
 		acc = append(acc, chunk...)
-		frame, n, next, err := f.Cut(acc, from)
-		if err != nil {
+		text, n, next, err := f.Cut(acc, from)
+		if err != nil && n == 0 {
 			return nil, err
 		}
-		taken, size := n-before, len(frame.Text)
+		taken, size := n-before, len(text)
 		if n == 0 {
 			taken, size = len(chunk), max(len(acc), next)-maxOverhead
 		}
@@ -75,7 +75,7 @@ func readFrame(r *bufio.Reader, f Framing) ([]byte, error) {
 		case size > objectLimit:
 			return nil, errObjectTooLarge
 		case n > 0:
-			return frame.Text, frame.Err
+			return text, err
 		}
 		from = next
 	}

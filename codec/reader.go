@@ -139,8 +139,8 @@ func (r *Reader) cut() (frame []byte, ok bool, err error) {
 	if r.skip {
 		return nil, false, r.skipped(data)
 	}
-	f, n, next, err := r.framing.Cut(data, r.from)
-	if err != nil {
+	text, n, next, err := r.framing.Cut(data, r.from)
+	if err != nil && n == 0 {
 		return nil, false, r.fail(err)
 	}
 	// Whether a frame is too large must not depend on the pieces it came in, so this bound is the same for a frame that
@@ -159,13 +159,13 @@ func (r *Reader) cut() (frame []byte, ok bool, err error) {
 	}
 	r.start += n
 	r.from = 0
-	if n > most || len(f.Text) > r.limit {
+	if n > most || len(text) > r.limit {
 		if err := r.oversized(); err != nil {
 			return nil, false, err
 		}
 		return nil, false, &TooLargeError{r.limit}
 	}
-	return f.Text, f.Err == nil, f.Err
+	return text, err == nil, err
 }
 
 // oversized asks whether reading goes on behind a frame that is too large.

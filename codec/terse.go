@@ -22,18 +22,18 @@ type terse struct{}
 
 func (terse) Name() string { return "terse" }
 
-func (terse) Cut(data []byte, from int) (Frame, int, int, error) {
+func (terse) Cut(data []byte, from int) (text []byte, n, next int, err error) {
 	i := bytes.IndexByte(data[from:], '\n')
 	if i < 0 {
-		return Frame{}, 0, len(data), nil
+		return nil, 0, len(data), nil
 	}
 	end := from + i + 1
 	line := bytes.Trim(data[:end], " \t\r\n")
 	if len(line) == 0 {
-		return Frame{}, end, 0, nil
+		return nil, end, 0, nil
 	}
-	text, err := terseToJSON(line)
-	return Frame{Text: text, Err: err}, end, 0, nil
+	text, err = terseToJSON(line)
+	return text, end, 0, err
 }
 
 func (terse) Skip(_ *SkipState, data []byte) (int, bool) {

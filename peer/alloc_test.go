@@ -39,9 +39,9 @@ func TestAllocations(t *testing.T) {
 		f      func()
 		budget float64
 	}{
-		{"a call", call, 4},
-		{"a notification", notify(api.To("desk0")), 4},
-		{"a broadcast to 8", notify(api.All), 28},
+		{"a call", call, 2},
+		{"a notification", notify(api.To("desk0")), 3},
+		{"a broadcast to 8", notify(api.All), 12},
 	} {
 		for range 100 {
 			c.f() // warm

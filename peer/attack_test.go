@@ -438,6 +438,36 @@ func TestImpostor(t *testing.T) {
 	}
 }
 
+// TestAllowedBefore: what one sender may is nothing that another one may who speaks on the same link.
+func TestAllowedBefore(t *testing.T) {
+	t.Parallel()
+	keys := map[string]*security.Key{"meter": security.NewKey(), "display": security.NewKey()}
+	p, ring, heard := metered(t, func(c *peer.Config) { c.Accept = security.AcceptHMAC })
+	conn := dialClient(t, p.Self().Address, codec.NUL)
+	say := map[string]*signer{}
+	for name, role := range map[string]security.Role{"meter": security.RoleMember, "display": security.RoleGuest} {
+		own, err := security.NewKeyring(security.Entry{Key: keys[name], Send: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		say[name] = newSigner(t, conn, name, own)
+		if err := ring.Add(security.Entry{Key: keys[name], Users: []string{name}, Role: role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for _, name := range []string{"meter", "display"} {
+			say[name].send(say[name].pair("server", fmt.Sprintf(`{"jsonrpc":"2.0","method":"meter.count","params":{"say":%q}}`, name))...)
+		}
+	}
+	if !eventually(func() bool { return heard()["meter"] == 3 && p.Stats().Refused["forbidden"] == 3 }) {
+		t.Errorf("heard %v, refused %v", heard(), p.Stats().Refused)
+	}
+	if heard()["display"] != 0 {
+		t.Errorf("who may not was heard: %v", heard())
+	}
+}
+
 // lying is a source of discovery that sends everybody to the wrong place.
 type lying struct{ record discovery.Record }
 

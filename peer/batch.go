@@ -14,7 +14,7 @@ import (
 // nothing is.
 type batchReply struct {
 	link    *link
-	verdict security.Verdict
+	verdict *security.Verdict
 
 	mu      sync.Mutex
 	waiting int // elements to come, and one for the reader
@@ -29,7 +29,7 @@ func (l *link) receiveBatch(frame []byte, v *security.Verdict, secinfo []byte) e
 		return nil
 	}
 	l.batchBuf = elements[:0]
-	b := &batchReply{link: l, verdict: *v, waiting: 1}
+	b := &batchReply{link: l, verdict: v, waiting: 1}
 	defer b.arrived()
 	for _, e := range elements {
 		l.msg = codec.Message{}

@@ -9,6 +9,7 @@ import (
 // direct is how whoever sends a message writes it himself, where that does not take any waiting. To wake the flusher
 // first is the longer half of the way for a message that comes alone; where several come at a time it is what brings
 // them into one write. So a link begins with it after some messages that came alone, and stops when two come together.
+// Where many are waiting already, the one who notices writes them: the other end need not be idle until all are there.
 type direct struct {
 	conn  syscall.RawConn // nil: only the flusher writes
 	try   func(fd uintptr) bool
@@ -21,6 +22,8 @@ type direct struct {
 
 const (
 	directAfter = 8        // messages that came alone
+	directFew   = 2        // messages that wait and still count as one alone
+	directMany  = 32       // messages that wait
 	directSize  = 16 << 10 // bytes that are written so at most
 )
 
@@ -67,18 +70,19 @@ func (d *direct) noteFlush(messages int) {
 	}
 }
 
-// writeNow writes what has just been queued, and reports whether it is written. If not, the flusher has to be woken.
-// It does not wait: neither for the other end nor for the flusher.
-func (l *link) writeNow(now time.Time) bool {
+// writeNow writes what has just been queued, with all that was waiting then, and reports whether it is written. If not,
+// the flusher has to be woken. It does not wait: neither for the other end nor for the flusher.
+func (l *link) writeNow(now time.Time, waiting int) bool {
 	if l.direct.conn == nil || !l.writing.TryLock() {
 		return false
 	}
 	defer l.writing.Unlock()
 	framing := l.framing.Load()
-	if framing == nil || l.direct.alone < directAfter || len(l.rest) > 0 || l.broken != nil {
+	alone := l.direct.alone >= directAfter && waiting <= directFew
+	if framing == nil || len(l.rest) > 0 || l.broken != nil || !alone && waiting < directMany {
 		return false
 	}
-	b, ok := l.out.swapFew(2, directSize)
+	b, ok := l.out.swapSmall(directSize)
 	if !ok {
 		return false
 	}
@@ -97,6 +101,9 @@ func (l *link) writeNow(now time.Time) bool {
 		bytes += b.size(i)
 	}
 	defer func() { l.wbuf = keep(buf) }() // not before it is written
+	if messages == 0 {
+		return true // the flusher was faster, or they were taken back
+	}
 	l.out.handed(messages, bytes)
 	l.direct.noteFlush(messages)
 	l.setDeadline(now)

@@ -41,7 +41,7 @@ func (l *link) notified(m *codec.Message, v *security.Verdict, frame, secinfo []
 		l.p.tapUnknown(l, m)
 		return nil
 	}
-	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
+	if !l.allows(v) {
 		l.count("forbidden")
 		l.p.tapNotHandled(l.info.Load(), method.Wire, errForbidden)
 		return nil
@@ -98,7 +98,7 @@ func (l *link) requested(m *codec.Message, v *security.Verdict, frame, secinfo [
 		l.replyError(v, m.ID, errNotFound, batch)
 		return nil
 	}
-	if d := l.p.policy().Allows(v.Principal, method.Wire, security.Role(method.MinRole)); !d.Allowed {
+	if !l.allows(v) {
 		l.count("forbidden")
 		e := errForbidden
 		if isGuest(v.Principal) {
@@ -139,7 +139,7 @@ func (l *link) enqueue(msg *message) {
 			l.p.stats.dropped.Add(1)
 			l.p.tapDropped(l, msg)
 		}
-		msg.retire()
+		msg.retire(&l.spare)
 		return
 	}
 	if msg.batch != nil && msg.request {
@@ -162,6 +162,10 @@ type found struct {
 	name     []byte
 	binding  *bound
 	method   *api.Method
+
+	// Who was allowed to send it, by which policy.
+	sender *security.Verdict
+	policy *security.Policy
 }
 
 // lookup finds the bound API that handles a method. Often it is the one that the link has asked for before.
@@ -172,9 +176,23 @@ func (l *link) lookup(method []byte) (*bound, *api.Method) {
 		if m == nil {
 			return nil, nil
 		}
-		*f = found{bindings, append(f.name[:0], method...), b, m}
+		*f = found{bindings: bindings, name: append(f.name[:0], method...), binding: b, method: m}
 	}
 	return l.found.binding, l.found.method
+}
+
+// allows reports whether a sender may send what was looked up last. Neither a verdict nor a policy changes: often it is
+// known.
+func (l *link) allows(v *security.Verdict) bool {
+	f, policy := &l.found, l.p.policy()
+	if f.sender == v && f.policy == policy {
+		return true
+	}
+	if !policy.Allows(v.Principal, f.method.Wire, security.Role(f.method.MinRole)).Allowed {
+		return false
+	}
+	f.sender, f.policy = v, policy
+	return true
 }
 
 // lookup finds the bound API that handles a method.
@@ -226,7 +244,7 @@ func (p *Peer) handle(m *message, s *scratch) {
 		p.tapHandled(m, started, ended)
 	}
 	s.done.add(&l.in, m, size)
-	m.retire()
+	m.retire(&s.spare)
 	if result != nil {
 		s.result = emptied(result)
 	}

@@ -13,7 +13,7 @@ import (
 	"peermesh/security"
 )
 
-// handling is a message's turn in its lane, and the context that its handlers get. One is made for each message. They may
+// handling is a message's turn in its lane, and the context that its handlers get. Each message has its own. They may
 // keep it, or what is derived from it, for as long as they like: the message is gone then, and the context has ended.
 type handling struct {
 	link    *link
@@ -32,6 +32,19 @@ type handling struct {
 }
 
 type afterFunc struct{ f func() }
+
+// handlingsAtOnce is how many are made at once: they fill 2 KiB. Who keeps one keeps them all.
+const handlingsAtOnce = 18
+
+// newHandling returns an empty one. It is for the reader.
+func (l *link) newHandling() *handling {
+	if len(l.handlings) == 0 {
+		l.handlings = make([]handling, handlingsAtOnce)
+	}
+	h := &l.handlings[0]
+	l.handlings = l.handlings[1:]
+	return h
+}
 
 // endTurn ends the turn in the lane. It reports false where it has ended before: a handler that waits gives it up, and
 // may leave somebody behind who makes calls in its name when it is over. Who hears true has to see to the next message.

@@ -24,6 +24,7 @@ type lane struct {
 type scratch struct {
 	result, answer []byte
 	done           finished
+	spare          spareMessages
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{result: make([]byte, 0, 1024), answer: make([]byte, 0, 1024)} }}
@@ -59,6 +60,7 @@ func (n *lane) work(m *message) {
 		m = n.next(&s.done)
 	}
 	s.done.tell()
+	s.spare.give()
 	scratches.Put(s)
 }
 

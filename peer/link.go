@@ -81,9 +81,12 @@ type link struct {
 	seqIn     uint64              // messages taken in; in a session their numbers
 	msg       codec.Message
 	found     found
-	held      *security.Verdict // what newMessage has given out last
-	collected []*message        // messages that are to be handed over
-	verdict   security.Verdict
+	held      *security.Verdict          // what hold has returned last
+	spoke     *security.Verdict          // what acquaint has seen last
+	spokeTo   *api.Info                  // likewise: whom the link led to then
+	collected []*message                 // messages that are to be handed over
+	handlings []handling                 // for the next messages
+	spare     spareMessages              // empty while it waits
 	kind      func([]byte) security.Kind // kindOf, made once
 	parsed    bool                       // msg holds the payload, or parseErr says why not
 	parseErr  error
@@ -259,6 +262,7 @@ type stamped struct{ l *link }
 
 func (s stamped) Read(p []byte) (int, error) {
 	s.l.handOver()
+	s.l.spare.give()
 	if s.l.secinfo != nil {
 		s.l.p.clock.nudge() // its payload is not there yet: from now on its time runs
 	}
@@ -361,7 +365,8 @@ func (l *link) push(text []byte, out security.Outgoing, u urgency) error {
 
 // pushNow queues a message that is best written at once. It is not for the reader.
 func (l *link) pushNow(now time.Time, text []byte, out security.Outgoing, u urgency, a about) (number uint64, err error) {
-	if number, _, err = l.out.add(text, out, nil, u, a); err == nil && !l.writeNow(now) {
+	number, waiting, _, err := l.out.add(text, out, nil, u, a)
+	if err == nil && !l.writeNow(now, waiting) {
 		l.out.rouse()
 	}
 	return number, err

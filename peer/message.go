@@ -25,6 +25,7 @@ type message struct {
 	request  bool
 	batch    *batchReply
 	started  time.Time // when its handlers began
+	spare    *message  // the next one, while it is one of spareMessages
 
 	buf      []byte // everything below refers to it
 	id       []byte
@@ -35,17 +36,53 @@ type message struct {
 	state    []byte
 }
 
-var messages = sync.Pool{New: func() any { return &message{buf: make([]byte, 0, 1024)} }}
+// spareMessages are messages to be used again, in a chain. A reader takes what the goroutines of lanes have done with;
+// from one to the other they go several at a time.
+type spareMessages struct {
+	first *message
+	added int
+}
+
+// chains holds the first messages of chains.
+var chains sync.Pool
+
+// chainLength is how many messages are added to a chain before it is given away.
+const chainLength = 16
+
+// take returns a message with an empty buffer.
+func (s *spareMessages) take() *message {
+	if s.first == nil {
+		if s.first, _ = chains.Get().(*message); s.first == nil {
+			return &message{buf: make([]byte, 0, 1024)}
+		}
+	}
+	m := s.first
+	s.first, m.spare = m.spare, nil
+	return m
+}
+
+func (s *spareMessages) add(m *message) {
+	m.spare = s.first
+	s.first = m
+	if s.added++; s.added >= chainLength {
+		s.give()
+	}
+}
+
+// give gives all away.
+func (s *spareMessages) give() {
+	if s.first != nil {
+		chains.Put(s.first)
+		*s = spareMessages{}
+	}
+}
 
 // newMessage copies what the handlers will need out of the reader's buffer.
 func (l *link) newMessage(m *codec.Message, v *security.Verdict, secinfo []byte) *message {
-	msg := messages.Get().(*message)
-	if l.held == nil || *l.held != *v {
-		held := *v
-		l.held = &held
-	}
-	msg.link, msg.verdict, msg.request = l, l.held, m.Kind == codec.Request
-	msg.handling = &handling{m: msg, link: l, sender: l.senderOf(v)}
+	msg := l.spare.take()
+	msg.link, msg.verdict, msg.request = l, v, m.Kind == codec.Request
+	msg.handling = l.newHandling()
+	msg.handling.m, msg.handling.link, msg.handling.sender = msg, l, l.senderOf(v)
 	buf := msg.buf
 	if need := len(m.ID) + len(m.Params) + len(secinfo) + len(m.Meta); cap(buf) < need {
 		buf = make([]byte, 0, need)
@@ -73,13 +110,13 @@ func (l *link) newMessage(m *codec.Message, v *security.Verdict, secinfo []byte)
 func (m *message) size() int { return cap(m.buf) }
 
 // retire ends the message, when the handlers are done and the answer is written down.
-func (m *message) retire() {
+func (m *message) retire(spare *spareMessages) {
 	m.handling.over()
 	buf := m.buf
 	*m = message{}
 	if worthKeeping(buf) {
 		m.buf = buf[:0]
-		messages.Put(m)
+		spare.add(m)
 	}
 }
 

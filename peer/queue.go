@@ -60,7 +60,7 @@ const (
 
 // push appends a message and wakes the flusher; see add.
 func (q *queue) push(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, dropped bool, err error) {
-	number, dropped, err = q.add(text, out, m, u, a)
+	number, _, dropped, err = q.add(text, out, m, u, a)
 	if err == nil {
 		q.rouse()
 	}
@@ -76,13 +76,14 @@ func (q *queue) rouse() {
 }
 
 // add appends a message, a copy of text. An answer waits for room; the caller holds no lock then. It returns the
-// message's number, for take, and whether another was dropped for it. The error is ErrBusy, ErrGone, or errMoved where
-// the link has been succeeded by another. The caller sees to it that the message is written.
-func (q *queue) add(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, dropped bool, err error) {
+// message's number, for take, how many wait to be written with it, and whether another was dropped for it. The error is
+// ErrBusy, ErrGone, or errMoved where the link has been succeeded by another. The caller sees to it that the message is
+// written.
+func (q *queue) add(text []byte, out security.Outgoing, m *api.Method, u urgency, a about) (number uint64, waiting int, dropped bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return 0, false, api.ErrGone
+		return 0, 0, false, api.ErrGone
 	}
 	for (u == answer || u == bare) && !q.closed && q.fullLocked(len(text), 2) {
 		// A handler, or the reader of a client that asks faster than it listens. It does not wait for ever: the write
@@ -90,14 +91,14 @@ func (q *queue) add(text []byte, out security.Outgoing, m *api.Method, u urgency
 		q.room.Wait()
 	}
 	if q.closed {
-		return 0, false, api.ErrGone
+		return 0, 0, false, api.ErrGone
 	}
 	if u == ordinary && q.finished {
-		return 0, false, errMoved
+		return 0, 0, false, errMoved
 	}
 	if (u == ordinary || u == along) && q.fullLocked(len(text), 1) {
 		if m == nil || !m.DropOldest {
-			return 0, false, api.ErrBusy
+			return 0, 0, false, api.ErrBusy
 		}
 		// Where everything that fills the queue is being written already there is none to drop; then this one waits
 		// alone, and is dropped for the next.
@@ -111,7 +112,7 @@ func (q *queue) add(text []byte, out security.Outgoing, m *api.Method, u urgency
 	q.cur.items = append(q.cur.items, item{end: len(q.cur.text), out: out, method: m, bare: u == bare, about: a})
 	q.messages++
 	q.bytes += len(text)
-	return number, dropped, nil
+	return number, len(q.cur.items), dropped, nil
 }
 
 func (q *queue) fullLocked(size, factor int) bool {
@@ -156,11 +157,11 @@ func (q *queue) swap() batch {
 	return q.swapLocked()
 }
 
-// swapFew is swap where no more than so many messages and bytes wait. Otherwise it does nothing and reports false.
-func (q *queue) swapFew(messages, bytes int) (b batch, ok bool) {
+// swapSmall is swap where no more than so many bytes wait. Otherwise it does nothing and reports false.
+func (q *queue) swapSmall(bytes int) (b batch, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.cur.items) > messages || len(q.cur.text) > bytes {
+	if len(q.cur.text) > bytes {
 		return b, false
 	}
 	return q.swapLocked(), true

@@ -13,7 +13,6 @@ import (
 
 // receive takes one frame that is not empty. An error ends the link. It runs on the reader.
 func (l *link) receive(frame []byte) error {
-	var err error
 	if l.session == nil || l.secinfo == nil || codec.StartsSecInfo(frame) { // else the session is about to check it
 		params, is, err := codec.ParseSecInfo(frame)
 		if err != nil {
@@ -32,11 +31,9 @@ func (l *link) receive(frame []byte) error {
 		l.count("hello")
 		return &closeError{reason: reasonRefused, err: errInterleaved}
 	}
-	var payload []byte
-	verdict := &l.verdict // whoever keeps it makes a copy
-	l.verdict, payload, err = l.sec.Open(l.secinfo, frame, l.kind)
+	found, payload, err := l.sec.Open(l.secinfo, frame, l.kind)
 	if l.p.keyless {
-		verdict.Principal.Role = security.RoleMember // everybody on this machine is
+		found.Principal.Role = security.RoleMember // everybody on this machine is
 	}
 	secinfo := l.secinfo
 	if signed {
@@ -48,6 +45,7 @@ func (l *link) receive(frame []byte) error {
 	if l.session != nil {
 		l.heard()
 	}
+	verdict := l.hold(&found)
 	if !l.parsed {
 		l.parse(payload)
 	}
@@ -67,6 +65,15 @@ func (l *link) receive(frame []byte) error {
 		l.p.prove(l)
 	}
 	return err
+}
+
+// hold returns a verdict that does not change, the one before where it is the same.
+func (l *link) hold(v *security.Verdict) *security.Verdict {
+	if l.held == nil || *l.held != *v {
+		held := *v
+		l.held = &held
+	}
+	return l.held
 }
 
 var errInterleaved = errors.New("peer: another message within a handshake")
@@ -146,7 +153,11 @@ func batchKind(payload []byte) security.Kind {
 
 // acquaint notes who speaks. The first acceptable message ends the time of suspicion.
 func (l *link) acquaint(v *security.Verdict) {
-	defer func() { l.kid = v.Principal.Kid }()
+	info := l.info.Load()
+	if v == l.spoke && info == l.spokeTo && l.known.Load() {
+		return // as often
+	}
+	defer func() { l.spoke, l.spokeTo, l.kid = v, info, v.Principal.Kid }()
 	if !l.known.Load() {
 		l.known.Store(true)
 		l.reader.SetLimit(l.p.cfg.Limits.MaxFrame)
@@ -155,7 +166,7 @@ func (l *link) acquaint(v *security.Verdict) {
 		l.p.acquainted(l, v)
 		return
 	}
-	switch info := l.info.Load(); {
+	switch {
 	case v.Verified && !info.Verified, v.User != "" && info.Name == info.Address:
 		l.p.acquainted(l, v) // it began to sign, or to say its name
 	case v.Verified && v.User == info.Name && v.Principal.Kid != l.kid:
