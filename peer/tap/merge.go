@@ -70,7 +70,7 @@ const (
 	maxWaiting = 16384
 )
 
-// NewMerger makes a Merger that hands its records to emit, which must not keep them.
+// NewMerger makes a Merger that hands its records to emit, which may keep them.
 func NewMerger(emit func(*Record)) *Merger {
 	return &Merger{Hold: 150 * time.Millisecond, Lost: 2 * time.Second, emit: emit, sources: map[string]*source{},
 		open: map[string]*message{}, groups: map[string]*message{}, calls: map[string]*callState{}}
@@ -365,7 +365,9 @@ func (m *Merger) finish(msg *message) {
 		}
 	}
 	slices.Sort(r.To)
-	m.putAt(r, msg.first.Add(m.Hold))
+	out, sec := *r, *r.Sec // what a side says of it later changes the message, which others may still be joined to
+	out.To, out.Sec = slices.Clone(r.To), &sec
+	m.putAt(&out, msg.first.Add(m.Hold))
 }
 
 // put makes a record ready to go out.

@@ -260,6 +260,21 @@ func TestMergeExpected(t *testing.T) {
 	}
 }
 
+// TestMergeHandsOver: a record that is out does not change with what a slower side says of its message.
+func TestMergeHandsOver(t *testing.T) {
+	t.Parallel()
+	m := newMesh("desk", "cam1")
+	m.see("desk", "received", "cam1", "notify", "lab.frame", "", 1, 1)
+	got := m.after(time.Second)
+	if len(got) != 1 || got[0].Sec.User != "cam1" {
+		t.Fatalf("%+v", got)
+	}
+	m.see("cam1", "sent", "desk", "notify", "lab.frame", "", 1, 0, func(s *tap.Sighting) { s.Alg = "none" })
+	if got[0].Sec.User != "cam1" {
+		t.Errorf("%+v", got[0].Sec)
+	}
+}
+
 // TestMergeOneSide: what only one end shows is shown as that end saw it, once.
 func TestMergeOneSide(t *testing.T) {
 	t.Parallel()
