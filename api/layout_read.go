@@ -2,9 +2,12 @@ package api
 
 import (
 	"bytes"
+	"encoding/binary"
 	"reflect"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/segmentio/asm/ascii"
 )
 
 // lastStrings are the strings that were read last, by their places in a layout. The next is often the same as the one
@@ -247,23 +250,29 @@ func printable(b []byte) bool {
 	return true
 }
 
-// plainPrefix returns how many bytes at the start of s stand for themselves in a JSON string: printable ASCII other than
-// the quotation mark and the backslash. It looks at eight at a time.
-func plainPrefix[T string | []byte](s T) int {
+// plainPrefix returns how many bytes at the start of b stand for themselves in a JSON string: printable ASCII other than
+// the quotation mark and the backslash.
+func plainPrefix(b []byte) int {
 	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
+		ones   = 0x0101010101010101
+		highs  = 0x8080808080808080
+		window = 1 << 10
 	)
 	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+	for len(b)-i >= window { // a large string, which vector instructions read some times as fast
+		if w := b[i : i+window]; bytes.IndexByte(w, '"') >= 0 || bytes.IndexByte(w, '\\') >= 0 || !ascii.ValidPrint(w) {
+			break
+		}
+		i += window
+	}
+	for ; len(b)-i >= 8; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
 		quote, slash := w^'"'*ones, w^'\\'*ones
 		if (w|(w-' '*ones)|(quote-ones)|(slash-ones))&highs != 0 {
 			break
 		}
 	}
-	for i < len(s) && s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
+	for i < len(b) && b[i] >= ' ' && b[i] < utf8.RuneSelf && b[i] != '"' && b[i] != '\\' {
 		i++
 	}
 	return i

@@ -223,6 +223,22 @@ func longNumber(raw []byte) bool {
 	return false
 }
 
+// Large strings, which vector instructions look at, are read and written as the library does too.
+func TestLargePlain(t *testing.T) {
+	large := []byte(`"` + strings.Repeat("0123456789abcdef", 200) + `"`)
+	for c := range 256 {
+		for _, at := range []int{1, 32, 33, 1008, 1023, 1024, 1025, 1500, 2047, 2048, 2049, 3199, 3200} {
+			old := large[at]
+			large[at] = byte(c)
+			held[string](t, large)
+			large[at] = old
+		}
+	}
+	if _, ok := api.ReadPlain[string](large); !ok {
+		t.Error("a large string is left to the library")
+	}
+}
+
 // FuzzLayout holds what is read and written by layouts against the library.
 func FuzzLayout(f *testing.F) {
 	for _, v := range []any{

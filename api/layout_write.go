@@ -62,11 +62,11 @@ func (l *layout) writeStruct(dst []byte, v reflect.Value) (out []byte, ok bool) 
 }
 
 func writeString(dst []byte, s string) (out []byte, ok bool) {
-	if plainPrefix(s) == len(s) {
-		dst = append(dst, '"')
-		dst = append(dst, s...)
+	start := len(dst)
+	dst = append(append(dst, '"'), s...)
+	if plainPrefix(dst[start+1:]) == len(s) {
 		return append(dst, '"'), true
 	}
-	dst, err := jsontext.AppendQuote(dst, s)
+	dst, err := jsontext.AppendQuote(dst[:start], s)
 	return dst, err == nil
 }

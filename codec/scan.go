@@ -1,10 +1,13 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/bits"
 	"unicode/utf8"
+
+	"github.com/segmentio/asm/ascii"
 )
 
 // MaxDepth is how deep the arrays and objects of a frame may nest, itself included. It bounds the stack that hostile
@@ -130,9 +133,27 @@ func special(w uint64) uint64 {
 	return (w | (w - 0x20*ones) | (quote - ones) | (slash - ones)) & highs
 }
 
+// stringWindow is how much of a large string vector instructions take at a time.
+const stringWindow = 1 << 10
+
+// plainWindows returns how many bytes at the start of b, a number of windows, are plain string characters.
+func plainWindows(b []byte) int {
+	i := 0
+	for len(b)-i >= stringWindow {
+		if w := b[i : i+stringWindow]; bytes.IndexByte(w, '"') >= 0 || bytes.IndexByte(w, '\\') >= 0 || !ascii.ValidPrint(w) {
+			break
+		}
+		i += stringWindow
+	}
+	return i
+}
+
 // scanString reads a string, its quotation marks included. Bytes above 0x7f must be UTF-8.
 func scanString(b []byte, i int) int {
 	i++
+	if len(b)-i >= stringWindow {
+		i += plainWindows(b[i:])
+	}
 	for {
 		for len(b)-i >= 8 {
 			m := special(binary.LittleEndian.Uint64(b[i:]))
