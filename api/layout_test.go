@@ -245,6 +245,7 @@ func FuzzLayout(f *testing.F) {
 		every{}, every{B: true, I: -5, I8: -128, U: 7, U16: 65535, F: 1.25, F32: 0.1, S: "text", C: "red"},
 		lists{}, lists{Every: []every{{}, {S: "ä"}}, Grid: [][]float32{{1, 2}, {}}, Names: []string{"a", ""}},
 		sparse{}, sparse{A: 1, B: "b", C: []float64{1e-7, 2}, D: 4, Z: 9}, point{}, open{Y: 3}, "text", []string{"x", "x"}, 1e21,
+		strings.Repeat("large ", 400),
 	} {
 		raw, err := api.Marshal(v)
 		if err != nil {

@@ -151,6 +151,7 @@ func FuzzMessage(f *testing.F) {
 	addTranscripts(f)
 	f.Add(request140)
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":{"a\u0062":"ä☃😀\ud800"},"meta":{"timeout_ms":5}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","method":"m","params":["` + strings.Repeat("large ", 400) + `"]}`))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		before := bytes.Clone(frame)
 		if codec.Valid(frame) != oracleValid(frame) {
